@@ -1,0 +1,128 @@
+"""What a node says: one label event per clip, as versioned JSON."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+from sonyc_contract.labels import LABELS
+from sonyc_contract.levels import Level
+
+LABEL_SCHEMA: Final = "sonyc.label/1"
+CLIP_SCHEMA: Final = "sonyc.clip/1"
+
+NODE_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+"""As a host name: it is part of topics and file names."""
+
+
+class ClockQuality(StrEnum):
+    """How far a node's wall clock can be trusted."""
+
+    SYNCED = "synced"
+    HOLDOVER = "holdover"
+    UNSET = "unset"
+
+
+class AudioReason(StrEnum):
+    """Why a clip's audio was kept, or why not."""
+
+    MODE_ALL = "mode-all"
+    MODE_NONE = "mode-none"
+    WRITE_FAILED = "write-failed"
+
+
+def _named(values: dict[str, float]) -> dict[str, float]:
+    if tuple(values) != LABELS and set(values) != set(LABELS):
+        raise ValueError(f"must have exactly the classes {', '.join(LABELS)}")
+    return {name: values[name] for name in LABELS}
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("must carry a time zone")
+    return moment.astimezone(UTC)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Unit = Annotated[float, Field(ge=0, le=1)]
+PerClass = Annotated[dict[str, Unit], AfterValidator(_named)]
+UtcTime = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_rfc3339, return_type=str)]
+NodeId = Annotated[str, Field(pattern=NODE_ID_PATTERN)]
+RandomId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Message(BaseModel):
+    """Base of every message: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class SoundLevel(Message):
+    """Sound level of a clip. Named dBFS (re a full-scale square wave) unless the microphone was calibrated."""
+
+    leq: float
+    unit: Literal["dBFS", "dB re 20 uPa"]
+
+
+class AudioRecord(Message):
+    """Whether a clip's audio was kept, and why or why not."""
+
+    kept: bool
+    reason: AudioReason
+    n_bytes: int = Field(ge=0, description="size of the encoded clip, kept or not")
+
+
+class Clip(Message):
+    """What a clip is: identity, time, and how it was coded."""
+
+    node: NodeId
+    session: RandomId = Field(description="made with the outbox database; a re-flashed card gets a new one")
+    seq: int = Field(ge=1, description="monotonic within the session")
+    run: RandomId = Field(description="one run of the agent")
+    clip_id: str = Field(pattern=r"^[0-9a-f]{16}-\d+$", description="<session>-<seq>; names the clip's files")
+    start_utc: UtcTime
+    clock: ClockQuality
+    sample_index: int = Field(ge=0, description="of the first sample, counted within the run at the capture rate")
+    duration_s: float = Field(gt=0)
+    level: Level
+    storage_rate_hz: int = Field(gt=0)
+
+
+class LabelEvent(Clip):
+    """One clip's label. Receivers drop duplicates by (node, session, seq)."""
+
+    schema_id: Literal["sonyc.label/1"] = Field(default=LABEL_SCHEMA, alias="schema")
+    agent_version: str
+    bundle: Sha256 = Field(description="SHA-256 of the bundle")
+    frontend: str = Field(description="id of the front end")
+    head: str = Field(description="the head that was used: a level's, or any")
+    classified: Literal["stored", "pcm"] = Field(description="what was classified: the coded clip, or the raw one")
+    n_windows: int = Field(ge=1)
+    probabilities: PerClass
+    thresholds: PerClass
+    detections: tuple[str, ...]
+    sound_level: SoundLevel
+    audio: AudioRecord
+    short: bool
+    silent: bool
+
+
+class StoredClip(Clip):
+    """The sidecar beside a stored clip's audio."""
+
+    schema_id: Literal["sonyc.clip/1"] = Field(default=CLIP_SCHEMA, alias="schema")
+    audio_file: str = Field(pattern=r"^[0-9a-f]{16}-\d+\.(mp3|flac)$")
+    sha256: Sha256 = Field(description="of the audio file")
+    n_bytes: int = Field(gt=0)
+    encoder: str
+    probabilities: PerClass
+
+
+def dump_message(message: Message) -> bytes:
+    """Give a message as UTF-8 JSON in one line."""
+    return message.model_dump_json(by_alias=True).encode()

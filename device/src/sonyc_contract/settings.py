@@ -1,0 +1,53 @@
+"""TOML files, read once at the edge into frozen, validated objects."""
+
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sonyc_contract.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Base of every configuration table: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def load_toml(path: Path, model: type[S]) -> S:
+    """Read `path` and validate it as `model`.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or has an unknown key, a wrong type or a value out of range; the
+            message names file, key, value and what is allowed.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """Say in one line what pydantic found: key, what is wrong, and the offending value."""
+    return "; ".join(_describe_one(dict(item)) for item in error.errors(include_url=False))
+
+
+def _describe_one(item: dict[str, object]) -> str:
+    location = item["loc"]
+    key = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
+    if item["type"] == "extra_forbidden":
+        return f"unknown key '{key}'"
+    if item["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"key '{key}': {message} (it is {item['input']!r})" if key else message
