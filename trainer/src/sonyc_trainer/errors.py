@@ -1,0 +1,33 @@
+"""The errors of the trainer.
+
+TrainerError
+├── DatasetError      a dataset that is not in the format it should be in, or lacks files
+├── SelectionError    a selection or split that leaves too little to learn from or to measure
+├── StageError        a stage that cannot run yet, or whose results are another study's
+├── EmbeddingError    an embedding that cannot be had
+└── ExportError       exported files that do not load, or do not agree with Keras
+"""
+
+
+class TrainerError(Exception):
+    """Root of every error that the trainer raises; its message is one line for a person."""
+
+
+class DatasetError(TrainerError):
+    """A dataset is not in the format it should be in, or lacks files."""
+
+
+class SelectionError(TrainerError):
+    """A selection or split leaves too little to learn from or to measure."""
+
+
+class StageError(TrainerError):
+    """A stage cannot run yet, or its results belong to another study."""
+
+
+class EmbeddingError(TrainerError):
+    """An embedding cannot be had: a missing file, weights that do not fit."""
+
+
+class ExportError(TrainerError):
+    """Exported files do not load on a runtime, or do not agree with Keras."""

@@ -1,0 +1,186 @@
+"""A study's folder: where every stage keeps its results, and how an interrupted study goes on."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from sonyc_contract.codec import encoder_version
+from sonyc_contract.files import write_whole
+from sonyc_contract.levels import Level
+from sonyc_trainer.errors import StageError
+from sonyc_trainer.study import Study
+
+
+class Stage(StrEnum):
+    """The stages of a study, in their order."""
+
+    DATASET = "dataset"
+    SELECT = "select"
+    TRIM = "trim"
+    COMPRESS = "compress"
+    PRETRAIN = "pretrain"
+    EMBED = "embed"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    EXPORT = "export"
+    BUNDLE = "bundle"
+    REPORT = "report"
+
+
+@dataclass(frozen=True)
+class StageInputs:
+    """What a stage's results depend on: tables of the study, and stages before it.
+
+    Attributes:
+        settings: Names of `Study` fields.
+        after: Stages whose results it reads.
+        version: Raised when the stage's code changes its results.
+    """
+
+    settings: tuple[str, ...] = ()
+    after: tuple[Stage, ...] = ()
+    version: int = 1
+
+
+INPUTS: Final[dict[Stage, StageInputs]] = {
+    Stage.DATASET: StageInputs(settings=("dataset",)),
+    Stage.SELECT: StageInputs(settings=("split", "seed"), after=(Stage.DATASET,)),
+    Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,)),
+    Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
+    Stage.PRETRAIN: StageInputs(settings=("embedding", "pretrain", "seed"), after=(Stage.COMPRESS,)),
+    Stage.EMBED: StageInputs(settings=("embedding",), after=(Stage.PRETRAIN,)),
+    Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding"), after=(Stage.EMBED,)),
+    Stage.EVALUATE: StageInputs(after=(Stage.TRAIN,)),
+    Stage.EXPORT: StageInputs(after=(Stage.TRAIN,)),
+    Stage.BUNDLE: StageInputs(settings=("export", "name", "embedding"), after=(Stage.EXPORT, Stage.EVALUATE)),
+    Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE,)),
+}
+
+_KEY_FILE = "key.json"
+_DONE_FILE = "done.json"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of one study; each stage writes only into its own part of it.
+
+    Attributes:
+        root: The folder.
+        study: The settings that its contents belong to.
+    """
+
+    root: Path
+    study: Study
+
+    def of(self, stage: Stage) -> Path:
+        """Folder of a stage's results."""
+        return self.root / f"{list(Stage).index(stage):02d}-{stage}"
+
+    @property
+    def clips(self) -> Path:
+        """Table of every listed clip."""
+        return self.of(Stage.DATASET) / "clips.parquet"
+
+    @property
+    def selection(self) -> Path:
+        """Table of the clips that are used, with class and split."""
+        return self.of(Stage.SELECT) / "selection.parquet"
+
+    @property
+    def ledger(self) -> Path:
+        """How many clips each rule dropped."""
+        return self.of(Stage.SELECT) / "ledger.csv"
+
+    @property
+    def trimmed(self) -> Path:
+        """Table of the trimmed clips; their FLAC files lie beside it."""
+        return self.of(Stage.TRIM) / "trimmed.parquet"
+
+    def coded(self, level: Level) -> Path:
+        """Table of the clips at one level; their audio files lie in a folder beside it."""
+        return self.of(Stage.COMPRESS) / f"{level}.parquet"
+
+    @property
+    def embedding_model(self) -> Path:
+        """Folder of the embedding: its TFLite or Keras file, and `spec.json`."""
+        return self.of(Stage.PRETRAIN)
+
+    def embeddings(self, level: Level) -> Path:
+        """Table of embeddings per window of the clips at one level."""
+        return self.of(Stage.EMBED) / f"{level}.parquet"
+
+    def head(self, name: str) -> Path:
+        """Keras file of a head: a level's, or `any`."""
+        return self.of(Stage.TRAIN) / f"head-{name}.keras"
+
+    @property
+    def bundle(self) -> Path:
+        """The finished bundle."""
+        return self.of(Stage.BUNDLE) / f"{self.study.export.name}.bundle"
+
+    def key(self, stage: Stage) -> str:
+        """Digest of everything that a stage's results depend on."""
+        inputs = INPUTS[stage]
+        document = {
+            "stage": stage,
+            "version": inputs.version,
+            "settings": {name: _setting(self.study, name) for name in inputs.settings},
+            "after": [self.key(before) for before in inputs.after],
+        }
+        if stage is Stage.COMPRESS:
+            document["encoder"] = encoder_version()
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+    def is_done(self, stage: Stage) -> bool:
+        """Whether a stage's results are whole and belong to the present settings."""
+        return _read_key(self.of(stage) / _DONE_FILE) == self.key(stage)
+
+    def begin(self, stage: Stage) -> None:
+        """Make a stage's folder ready: what an interrupted run of the same settings left stays, else it is emptied.
+
+        Raises:
+            StageError: a stage whose results this one reads has not been run.
+        """
+        for before in INPUTS[stage].after:
+            if not self.is_done(before):
+                raise StageError(
+                    f"stage '{stage}' needs '{before}' first: run 'sonyc-trainer {before}', or 'run' for all"
+                )
+        folder = self.of(stage)
+        if folder.exists() and _read_key(folder / _KEY_FILE) != self.key(stage):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / _KEY_FILE, json.dumps({"key": self.key(stage)}).encode())
+
+    def finish(self, stage: Stage, *, duration_s: float) -> None:
+        """Mark a stage's results as whole."""
+        record = {"key": self.key(stage), "duration_s": round(duration_s, 3)}
+        write_whole(self.of(stage) / _DONE_FILE, json.dumps(record).encode())
+
+    def duration_s(self, stage: Stage) -> float:
+        """How long a finished stage took.
+
+        Raises:
+            StageError: it is not finished.
+        """
+        if not self.is_done(stage):
+            raise StageError(f"stage '{stage}' is not finished in {self.root}")
+        return float(json.loads((self.of(stage) / _DONE_FILE).read_text())["duration_s"])
+
+
+def _setting(study: Study, name: str) -> object:
+    value: object = study.model_dump(mode="json")
+    for part in name.split("."):
+        value = value[part]  # type: ignore[index]
+    return value
+
+
+def _read_key(path: Path) -> str | None:
+    try:
+        return str(json.loads(path.read_text())["key"])
+    except (OSError, ValueError, KeyError):
+        return None

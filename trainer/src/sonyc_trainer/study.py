@@ -1,0 +1,238 @@
+"""The study's TOML: every setting that changes a result, in one frozen object."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ, STORAGE_RATES_HZ
+from sonyc_contract.errors import ConfigError
+from sonyc_contract.labels import LABELS
+from sonyc_contract.levels import Level
+from sonyc_contract.recognise import Pooling
+from sonyc_contract.settings import Settings, load_toml
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DatasetFormat(StrEnum):
+    """How a dataset lies on the disk."""
+
+    SONYC_UST = "sonyc-ust"
+    """`annotations.csv` and the audio below `audio/`, as SONYC-UST V1 and V2.3 are published."""
+    URBANSOUND8K = "urbansound8k"
+    """`metadata/UrbanSound8K.csv` and `audio/fold1` ... `audio/fold10`."""
+    CLASS_FOLDERS = "class-folders"
+    """One folder per class, named by it."""
+    SCENES = "scenes"
+    """Made by the built-in generator, in SONYC-UST's format."""
+
+
+class SceneSettings(Settings):
+    """What the generator makes."""
+
+    n_clips: int = Field(default=400, ge=1, le=1_000_000)
+    n_sensors: int = Field(default=12, ge=1, le=1_000)
+    seed: int = Field(default=1, ge=0)
+
+
+class DatasetSettings(Settings):
+    """One source of clips."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    format: DatasetFormat
+    path: Path | None = None
+    """The dataset's folder; the command line may give it instead, so that a study names no folder of one machine."""
+    classes: dict[str, str] = Field(default_factory=dict)
+    """From the dataset's own class names to SONYC's; a class that is not named here is left out."""
+    file_pattern: str | None = None
+    """Regular expression over a file's name, with the groups `source` and `fold` (each optional)."""
+    scenes: SceneSettings | None = None
+
+    @model_validator(mode="after")
+    def _fits_format(self) -> "DatasetSettings":
+        if unknown := sorted(set(self.classes.values()) - set(LABELS)):
+            raise ValueError(f"class {unknown[0]!r} is none of SONYC's: {', '.join(LABELS)}")
+        if (self.scenes is not None) != (self.format is DatasetFormat.SCENES):
+            raise ValueError("the table 'scenes' belongs to format 'scenes', and only to it")
+        if self.file_pattern is not None and self.format is not DatasetFormat.CLASS_FOLDERS:
+            raise ValueError("'file_pattern' belongs to format 'class-folders'")
+        return self
+
+
+class SplitMode(StrEnum):
+    """How clips are divided into train, validation and test."""
+
+    GROUPED = "grouped"
+    """Stratified by class; all clips of a source recording or sensor stay together."""
+    RANDOM = "random"
+    """Stratified by class only, as the original study did; leaks sensors."""
+    FOLDS = "folds"
+    """The named folds are the test set; validation is taken from the rest, grouped."""
+
+
+class SplitSettings(Settings):
+    """Train, validation and test; always decided before compression."""
+
+    mode: SplitMode = SplitMode.GROUPED
+    validation_fraction: Fraction = 0.2
+    test_fraction: Fraction = 0.2
+    test_folds: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_mode(self) -> "SplitSettings":
+        if bool(self.test_folds) != (self.mode is SplitMode.FOLDS):
+            raise ValueError("'test_folds' belongs to mode 'folds', which needs at least one")
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction leave nothing to train on")
+        return self
+
+
+class TrimMode(StrEnum):
+    """Which part of a clip is kept."""
+
+    LOUDEST = "loudest"
+    """Around the 1 s window with the highest level over the clip's background."""
+    WHOLE = "whole"
+
+
+class Fill(StrEnum):
+    """What is done with a clip that is shorter than what is kept."""
+
+    NONE = "none"
+    ZEROS = "zeros"
+    LOOP = "loop"
+
+
+class TrimSettings(Settings):
+    """The part of each clip that is learned from."""
+
+    mode: TrimMode = TrimMode.LOUDEST
+    keep_s: float = Field(default=2.0, ge=0.1, le=60)
+    fill: Fill = Fill.NONE
+    band_limit_hz: float | None = Field(default=None, ge=1_000, le=24_000)
+    """Low-pass for every clip, where datasets of different band widths are mixed."""
+
+
+class CompressSettings(Settings):
+    """The levels of the study, at one storage rate."""
+
+    storage_rate_hz: int = DEFAULT_STORAGE_RATE_HZ
+    levels: tuple[Level, ...] = Field(default=(Level.PCM, Level.V3, Level.V5, Level.V7, Level.V9), min_length=1)
+
+    @model_validator(mode="after")
+    def _can_be_encoded(self) -> "CompressSettings":
+        if self.storage_rate_hz not in STORAGE_RATES_HZ:
+            raise ValueError(f"storage_rate_hz must be one of {', '.join(map(str, STORAGE_RATES_HZ))}")
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("levels holds one level twice")
+        return self
+
+
+class EmbeddingSettings(Settings):
+    """Which embedding, and how a clip's windows become one label."""
+
+    kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|tflite:.+)$")
+    weights: Path | None = None
+    """`compact`: a bundle whose embedding is used instead of training one in the run."""
+    hop_s: float = Field(default=0.96, gt=0, le=60)
+    pooling: Pooling = Pooling.MEAN_EMBEDDING
+
+
+class PretrainSettings(Settings):
+    """Training of the `compact` embedding in the run."""
+
+    levels: tuple[Level, ...] = (Level.PCM,)
+    """Levels whose training clips it sees."""
+    n_channels: int = Field(default=16, ge=4, le=64)
+    """Channels of its first layer; the others follow."""
+    n_dimensions: int = Field(default=128, ge=8, le=1024)
+    epochs: int = Field(default=40, ge=1, le=10_000)
+    patience: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0, le=1)
+
+
+class TrainSettings(Settings):
+    """The heads: one per trained level, and one level-robust."""
+
+    levels: tuple[Level, ...] = Field(default=(Level.PCM, Level.V3, Level.V5), min_length=1)
+    robust: bool = True
+    hidden_units: int = Field(default=0, ge=0, le=4096)
+    """0 is a linear head."""
+    epochs: int = Field(default=200, ge=1, le=10_000)
+    patience: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0, le=1)
+
+
+class ExportSettings(Settings):
+    """The bundle and what it must satisfy to be written."""
+
+    name: str = Field(default="study", pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")
+    licence: str = Field(default="not stated", min_length=1)
+    min_top1_agreement: Fraction = 0.9
+    max_probability_difference: Fraction = 0.25
+    golden_tolerance: Fraction = 0.02
+
+
+class Study(Settings):
+    """A whole study."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")
+    seed: int = Field(default=1, ge=0, le=2**31)
+    dataset: tuple[DatasetSettings, ...] = Field(min_length=1)
+    split: SplitSettings = SplitSettings()
+    trim: TrimSettings = TrimSettings()
+    compress: CompressSettings = CompressSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    train: TrainSettings = TrainSettings()
+    export: ExportSettings = ExportSettings()
+
+    @model_validator(mode="after")
+    def _levels_are_compressed(self) -> "Study":
+        for table, levels in (("train", self.train.levels), ("pretrain", self.pretrain.levels)):
+            if missing := [level for level in levels if level not in self.compress.levels]:
+                raise ValueError(f"{table}.levels has {missing[0].value!r}, which compress.levels lacks")
+        names = [dataset.name for dataset in self.dataset]
+        if len(set(names)) != len(names):
+            raise ValueError("two datasets have the same name")
+        return self
+
+
+def load_study(path: Path, *, folders: dict[str, Path] | None = None) -> Study:
+    """Read a study's TOML; paths in it count from its own folder.
+
+    Args:
+        path: The TOML file.
+        folders: Folders of datasets by name, from the command line; they go before those in the file.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or range, a dataset without a folder, or a folder for a dataset that
+            the study has not.
+    """
+    study = load_toml(path, Study)
+    given = dict(folders or {})
+    datasets = tuple(_located(dataset, path, given.pop(dataset.name, None)) for dataset in study.dataset)
+    if given:
+        raise ConfigError(f"{path}: the study has no dataset named {next(iter(given))!r}")
+    embedding = study.embedding
+    if embedding.weights is not None:
+        embedding = embedding.model_copy(update={"weights": path.parent / embedding.weights})
+    return study.model_copy(update={"dataset": datasets, "embedding": embedding})
+
+
+def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> DatasetSettings:
+    if dataset.format is DatasetFormat.SCENES:
+        return dataset
+    folder = given or (study_path.parent / dataset.path if dataset.path else None)
+    if folder is None:
+        raise ConfigError(
+            f"{study_path}: dataset {dataset.name!r} names no folder: add 'path' to it, or give --data "
+            f"{dataset.name}=DIR on the command line"
+        )
+    if not folder.is_dir():
+        raise ConfigError(f"{study_path}: dataset {dataset.name!r}: {folder} is not a folder")
+    return dataset.model_copy(update={"path": folder})

@@ -1,0 +1,52 @@
+"""The tables through which the stages meet: Parquet files with fixed columns, written whole."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sonyc_contract.files import whole_file
+from sonyc_trainer.errors import StageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLIPS: Final = ("clip_id", "dataset", "path", "labels", "group", "fold")
+"""A row per listed clip: unique id `<dataset>/<name>`, dataset, absolute path, list of SONYC classes present (empty for
+none of these), `group` (source recording or sensor, unique over datasets), `fold` (integer, -1 where there is none)."""
+
+SELECTION: Final = ("clip_id", "dataset", "path", "label", "group", "fold", "split")
+"""A row per clip that is used: its one class, and `train`, `validation` or `test`."""
+
+TRIMMED: Final = ("clip_id", "label", "group", "split", "file", "start_s", "duration_s", "snr_db", "short", "cut")
+"""A row per trimmed clip: FLAC file at the storage rate, relative to the table's folder; where in the clip
+it starts."""
+
+CODED: Final = ("clip_id", "label", "group", "split", "file", "n_bytes", "duration_s", "encode_ms", "decode_ms")
+"""A row per clip at one level; file relative to the table's folder; the times are this machine's."""
+
+EMBEDDINGS: Final = ("clip_id", "label", "group", "split", "window", "embedding")
+"""A row per window: index of the window in its clip, and its embedding as a list of float32."""
+
+PREDICTIONS: Final = ("clip_id", "label", "group", "split", "trained", "tested", "seed", "probabilities")
+"""A row per clip, head and tested level: eight probabilities in taxonomy order."""
+
+
+def write_table(path: Path, frame: "pd.DataFrame", columns: tuple[str, ...]) -> None:
+    """Write a table whole, with exactly `columns` in this order."""
+    with whole_file(path) as part:
+        frame.loc[:, list(columns)].to_parquet(part, index=False)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame":
+    """Read a table and check its columns.
+
+    Raises:
+        StageError: the file is missing, or is another table.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise StageError(f"{path} is missing: run the stage that writes it")
+    frame = pd.read_parquet(path)
+    if tuple(frame.columns) != columns:
+        raise StageError(f"{path} has the columns {', '.join(frame.columns)}; expected {', '.join(columns)}")
+    return frame
