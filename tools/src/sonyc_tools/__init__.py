@@ -1,0 +1,3 @@
+"""Workstation commands around the sensor."""
+
+__version__ = "0.1.0"
