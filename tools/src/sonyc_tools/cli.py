@@ -1,0 +1,46 @@
+"""`sonyc-tools`: parses, wires, and maps errors to exit codes (0 ok, 1 failure, 2 usage)."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sonyc_contract.errors import ContractError
+from sonyc_tools.errors import ToolsError
+
+app = typer.Typer(
+    name="sonyc-tools",
+    help="Workstation commands around the street-noise sensor.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep the commands' names, though there is one only."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for what the demo makes.")] = Path("out/demo"),
+) -> None:
+    """Run the whole chain on made street scenes: study, bundle, node, broker, subscriber."""
+    from sonyc_tools.demo import run_demo
+
+    raise typer.Exit(run_demo(out))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        app(argv)
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    except (ToolsError, ContractError) as error:
+        print(f"sonyc-tools: {error}", file=sys.stderr)
+        return 1
+    return 0
