@@ -2,7 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TypeVar
@@ -15,13 +16,25 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_NUM_INTR
 
 @contextmanager
 def process_pool(n_processes: int | None = None) -> Iterator[Executor]:
-    """Give a pool of spawned processes, one per core by default, one native thread each."""
-    for name, value in _ONE_THREAD.items():
-        os.environ.setdefault(name, value)
+    """Give a pool of spawned processes, one per core by default, one native thread each.
+
+    Where the body is left by an error or an interrupt, the processes are ended at once; what they were writing was
+    not whole yet, and stays so.
+    """
+    before = set(multiprocessing.active_children())
+    n = n_processes or _n_cores()
     context = multiprocessing.get_context("spawn")
-    n = n_processes or os.cpu_count() or 1
-    with ProcessPoolExecutor(n, mp_context=context) as pool:
-        yield pool
+    pool = ProcessPoolExecutor(n, mp_context=context, initializer=_leave_interrupts_to_parent)
+    with _environment(_ONE_THREAD):
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown()
 
 
 def run_shards(
@@ -44,3 +57,23 @@ def run_shards(
 def sharded(items: Sequence[T], shard_size: int) -> list[Sequence[T]]:
     """Cut items into consecutive shards of at most `shard_size`."""
     return [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are spawned meanwhile; what the user set already stays."""
+    missing = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            os.environ.pop(name, None)

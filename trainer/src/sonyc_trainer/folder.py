@@ -1,10 +1,13 @@
 """A study's folder: where every stage keeps its results, and how an interrupted study goes on."""
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -12,23 +15,10 @@ from sonyc_contract.codec import encoder_version
 from sonyc_contract.files import write_whole
 from sonyc_contract.levels import Level
 from sonyc_trainer.errors import StageError
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
 
-
-class Stage(StrEnum):
-    """The stages of a study, in their order."""
-
-    DATASET = "dataset"
-    SELECT = "select"
-    TRIM = "trim"
-    COMPRESS = "compress"
-    PRETRAIN = "pretrain"
-    EMBED = "embed"
-    TRAIN = "train"
-    EVALUATE = "evaluate"
-    EXPORT = "export"
-    BUNDLE = "bundle"
-    REPORT = "report"
+__all__ = ["INPUTS", "Stage", "StageInputs", "StudyFolder"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +50,7 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE,)),
 }
 
+_LOCK_FILE = ".lock"
 _KEY_FILE = "key.json"
 _DONE_FILE = "done.json"
 
@@ -92,8 +83,26 @@ class StudyFolder:
 
     @property
     def ledger(self) -> Path:
-        """How many clips each rule dropped."""
+        """How many clips each rule of listing and selection dropped; `sonyc_trainer.ledger` adds later stages."""
         return self.of(Stage.SELECT) / "ledger.csv"
+
+    @property
+    def breakdown(self) -> Path:
+        """Clips per class and split."""
+        return self.of(Stage.SELECT) / "breakdown.csv"
+
+    @property
+    def fingerprint(self) -> Path:
+        """Digest of what was listed; stages after `dataset` are stale where it differs."""
+        return self.of(Stage.DATASET) / "fingerprint.txt"
+
+    def dropped(self, stage: Stage) -> Path:
+        """Table of the clips that a stage dropped, with rule and detail."""
+        return self.of(stage) / "dropped.csv"
+
+    def notes(self, stage: Stage) -> Path:
+        """What a reader of the report must know of a stage, a line each."""
+        return self.of(stage) / "notes.txt"
 
     @property
     def trimmed(self) -> Path:
@@ -122,6 +131,29 @@ class StudyFolder:
         """The finished bundle."""
         return self.of(Stage.BUNDLE) / f"{self.study.export.name}.bundle"
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second run out of the folder; the lock ends with the process, however that ends.
+
+        Raises:
+            StageError: another run is at work in it.
+            OSError: the folder cannot be made or written.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / _LOCK_FILE).open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                raise StageError(
+                    f"{self.root} is in use by process {lock.read().strip() or 'unknown'}: wait for it to end, or give "
+                    "another folder with --out"
+                ) from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
     def key(self, stage: Stage) -> str:
         """Digest of everything that a stage's results depend on."""
         inputs = INPUTS[stage]
@@ -131,6 +163,8 @@ class StudyFolder:
             "settings": {name: _setting(self.study, name) for name in inputs.settings},
             "after": [self.key(before) for before in inputs.after],
         }
+        if Stage.DATASET in inputs.after:
+            document["clips"] = _read_text(self.fingerprint)
         if stage is Stage.COMPRESS:
             document["encoder"] = encoder_version()
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -177,6 +211,13 @@ def _setting(study: Study, name: str) -> object:
     for part in name.split("."):
         value = value[part]  # type: ignore[index]
     return value
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
 
 
 def _read_key(path: Path) -> str | None:

@@ -1,10 +1,11 @@
 """The study's TOML: every setting that changes a result, in one frozen object."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ, STORAGE_RATES_HZ
 from sonyc_contract.errors import ConfigError
@@ -45,9 +46,13 @@ class DatasetSettings(Settings):
     path: Path | None = None
     """The dataset's folder; the command line may give it instead, so that a study names no folder of one machine."""
     classes: dict[str, str] = Field(default_factory=dict)
-    """From the dataset's own class names to SONYC's; a class that is not named here is left out."""
+    """From the dataset's own class names to SONYC's. A class that is not named here is none of SONYC's: its clips are
+    listed without a label. Empty: UrbanSound8K's usual mapping, or folders named as SONYC's classes."""
+    sources: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    """Whose identifiers its source recordings have, such as `freesound`: datasets with the same `sources` can hold
+    pieces of the same recording. By default the dataset's own name, and `freesound` for UrbanSound8K."""
     file_pattern: str | None = None
-    """Regular expression over a file's name, with the groups `source` and `fold` (each optional)."""
+    """Regular expression that is searched in a file's name, with the groups `source` and `fold` (each optional)."""
     scenes: SceneSettings | None = None
 
     @model_validator(mode="after")
@@ -58,7 +63,22 @@ class DatasetSettings(Settings):
             raise ValueError("the table 'scenes' belongs to format 'scenes', and only to it")
         if self.file_pattern is not None and self.format is not DatasetFormat.CLASS_FOLDERS:
             raise ValueError("'file_pattern' belongs to format 'class-folders'")
+        if self.classes and self.format in (DatasetFormat.SONYC_UST, DatasetFormat.SCENES):
+            raise ValueError("'classes' belongs to formats 'urbansound8k' and 'class-folders'")
         return self
+
+    @field_validator("file_pattern")
+    @classmethod
+    def _is_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = set(re.compile(pattern).groupindex)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        if not groups or groups - {"source", "fold"}:
+            raise ValueError("needs the named groups (?P<source>...) or (?P<fold>...), and no others")
+        return pattern
 
 
 class SplitMode(StrEnum):
@@ -77,7 +97,9 @@ class SplitSettings(Settings):
 
     mode: SplitMode = SplitMode.GROUPED
     validation_fraction: Fraction = 0.2
+    """Of all clips; in mode `folds`, of those that are not in the test folds."""
     test_fraction: Fraction = 0.2
+    """Of all clips; not used in mode `folds`."""
     test_folds: tuple[int, ...] = ()
 
     @model_validator(mode="after")
@@ -110,9 +132,11 @@ class TrimSettings(Settings):
 
     mode: TrimMode = TrimMode.LOUDEST
     keep_s: float = Field(default=2.0, ge=0.1, le=60)
+    """How much is kept; in mode `whole`, up to what length a shorter clip is filled."""
     fill: Fill = Fill.NONE
     band_limit_hz: float | None = Field(default=None, ge=1_000, le=24_000)
-    """Low-pass for every clip, where datasets of different band widths are mixed."""
+    """Nothing at or above it is kept (the low-pass begins a tenth below), where datasets of different band widths are
+    mixed."""
 
 
 class CompressSettings(Settings):
@@ -220,7 +244,7 @@ def load_study(path: Path, *, folders: dict[str, Path] | None = None) -> Study:
         raise ConfigError(f"{path}: the study has no dataset named {next(iter(given))!r}")
     embedding = study.embedding
     if embedding.weights is not None:
-        embedding = embedding.model_copy(update={"weights": path.parent / embedding.weights})
+        embedding = embedding.model_copy(update={"weights": (path.parent / embedding.weights).resolve()})
     return study.model_copy(update={"dataset": datasets, "embedding": embedding})
 
 
@@ -235,4 +259,4 @@ def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> 
         )
     if not folder.is_dir():
         raise ConfigError(f"{study_path}: dataset {dataset.name!r}: {folder} is not a folder")
-    return dataset.model_copy(update={"path": folder})
+    return dataset.model_copy(update={"path": folder.resolve()})

@@ -2,3 +2,21 @@
 
 Each module has `run(folder, context)`, which reads the results of earlier stages and writes its own whole.
 """
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The stages of a study, in their order."""
+
+    DATASET = "dataset"
+    SELECT = "select"
+    TRIM = "trim"
+    COMPRESS = "compress"
+    PRETRAIN = "pretrain"
+    EMBED = "embed"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    EXPORT = "export"
+    BUNDLE = "bundle"
+    REPORT = "report"
