@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
@@ -49,8 +49,19 @@ def _rfc3339(moment: datetime) -> str:
 
 
 Unit = Annotated[float, Field(ge=0, le=1)]
-PerClass = Annotated[dict[str, Unit], AfterValidator(_named)]
-UtcTime = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_rfc3339, return_type=str)]
+_PER_CLASS_SCHEMA = {
+    "type": "object",
+    "properties": {label: {"type": "number", "minimum": 0, "maximum": 1} for label in LABELS},
+    "required": list(LABELS),
+    "additionalProperties": False,
+}
+PerClass = Annotated[dict[str, Unit], AfterValidator(_named), WithJsonSchema(_PER_CLASS_SCHEMA)]
+UtcTime = Annotated[
+    datetime,
+    AfterValidator(_utc),
+    PlainSerializer(_rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 NodeId = Annotated[str, Field(pattern=NODE_ID_PATTERN)]
 RandomId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -59,7 +70,13 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Message(BaseModel):
     """Base of every message: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class SoundLevel(Message):

@@ -1,0 +1,34 @@
+"""JSON Schemas of the messages, for receivers in other languages: `python -m sonyc_contract.schemas docs/schemas`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from sonyc_contract.files import write_whole
+from sonyc_contract.messages import LabelEvent, Message, StoredClip
+
+SCHEMA_FILES: Final[dict[str, type[Message]]] = {"label-v1.json": LabelEvent, "clip-v1.json": StoredClip}
+
+
+def schema_text(message: type[Message]) -> str:
+    """JSON Schema (draft 2020-12) of a message as it is sent, with a line feed at its end."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **message.model_json_schema(by_alias=True, mode="serialization"),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schemas(folder: Path) -> None:
+    """Write every schema into `folder`, each file whole.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    for name, message in SCHEMA_FILES.items():
+        write_whole(folder / name, schema_text(message).encode())
+
+
+if __name__ == "__main__":
+    write_schemas(Path(sys.argv[1]))
