@@ -1,5 +1,6 @@
 """TOML files, read once at the edge into frozen, validated objects."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +33,8 @@ def load_toml(path: Path, model: type[S]) -> S:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     try:
-        return model.model_validate(document)
+        # JSON's strict mode: a string is a path or an enum's value, but never a number or a boolean.
+        return model.model_validate_json(json.dumps(document, default=str), strict=True)
     except ValidationError as error:
         raise ConfigError(f"{path}: {describe(error)}") from error
 
