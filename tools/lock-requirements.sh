@@ -34,11 +34,11 @@ lock() {
     echo "lock: $file has $(grep -c == "$file") packages"
 }
 
-trainer_platform=x86_64-manylinux_2_34 # tflite-runtime's and ai-edge-litert's newest tag; Debian 12 has glibc 2.36
+platform=x86_64-manylinux_2_34 # tflite-runtime's and ai-edge-litert's newest tag; Debian 12 has glibc 2.36
 printf '%s\n' '-e ./device[litert,tflite,node]' '-e ./trainer[dask]' '-e ./tools[demo]' |
-    lock trainer-py311.lock 3.11 "$trainer_platform" --group build
+    lock trainer-py311.lock 3.11 "$platform" --only-binary :all: --group build
 printf '%s\n' '-c trainer-py311.lock' |
-    lock dev-py311.lock 3.11 "$trainer_platform" --group dev
+    lock dev-py311.lock 3.11 "$platform" --group dev
 
 for python in 3.11 3.13; do
     for machine in x86_64 aarch64; do
@@ -47,4 +47,4 @@ for python in 3.11 3.13; do
     done
 done
 printf '%s\n' '-c node-py311-x86_64.lock' |
-    lock node-test-py311.lock 3.11 x86_64-manylinux_2_34 --group test
+    lock node-test-py311.lock 3.11 "$platform" --only-binary :all: --group test

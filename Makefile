@@ -1,0 +1,95 @@
+# Everything a reader of this repository runs. `make help` lists the targets.
+#
+# PYTHON=... names the Python 3.11 that the environments are made with.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+NODE_BIN := .venv-node/bin
+NODE_LOCK := node-py311-$(shell uname -m).lock
+
+# Without .pyc files the set-up takes 44 s instead of 66 s (two cores); Python writes those it needs on first use.
+INSTALL := install -qq --no-compile --require-hashes
+INSTALL_OWN := install -qq --no-compile --no-build-isolation --no-deps
+PACKAGES := device/src trainer/src tools/src
+
+define make_venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2> /dev/null || \
+	    { echo "setup: $(PYTHON) is not a Python 3.11, which TensorFlow 2.15 needs: install it, or make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setup: making $(1)"
+	@$(PYTHON) -m venv --clear $(1)
+endef
+
+.PHONY: help setup demo system-packages test test-all test-slow check lock schemas clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: .venv/.dev .venv-node/.own ## make .venv (everything) and .venv-node (as on a node: NumPy 2, no TensorFlow)
+
+demo: .venv/.own ## run the whole chain on synthetic scenes; only needs Python 3.11; under six minutes
+	@$(BIN)/sonyc-tools demo
+
+system-packages: ## install the Debian packages that the tests use, or print the command
+	@tools/install-system-packages.sh
+
+test: setup system-packages ## set up and run the fast tests, under 15 minutes
+	@tools/run-tests.sh fast
+
+test-slow: setup system-packages ## only what `make test-all` adds to `make test`
+	@tools/run-tests.sh slow
+
+test-all: setup system-packages ## the fast tests and the slow ones, under 30 minutes
+	@tools/run-tests.sh fast slow
+
+check: .venv/.dev ## format, lint and types, under two minutes
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary $(PACKAGES) tests
+	@echo "check: format, lint and types are clean"
+
+lock: ## resolve the lock files anew, keeping the versions they have (UPGRADE=1: the newest)
+	@PYTHON=$(PYTHON) tools/lock-requirements.sh
+
+schemas: .venv/.own ## write the messages' JSON Schemas to docs/schemas
+	@mkdir -p docs/schemas
+	@$(BIN)/python -m sonyc_contract.schemas docs/schemas
+
+clean: ## remove both environments and all caches; what studies wrote to out/ stays
+	@rm -rf .venv .venv-node .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf {device,trainer,tools}/{build,dist} {device,trainer,tools}/src/*.egg-info
+	@find device trainer tools tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps below say what an environment holds. A lock file that is newer makes its environment anew.
+
+.venv/.trainer: trainer-py311.lock
+	$(call make_venv,.venv)
+	@echo "setup: installing $$(grep -c == $<) packages into .venv (700 MB to fetch)"
+	@$(BIN)/pip $(INSTALL) --only-binary :all: -r $<
+	@touch $@
+
+.venv/.own: .venv/.trainer device/pyproject.toml trainer/pyproject.toml tools/pyproject.toml
+	@echo "setup: installing sonyc-device, sonyc-trainer and sonyc-tools into .venv"
+	@$(BIN)/pip $(INSTALL_OWN) -e device -e trainer -e tools
+	@touch $@
+
+.venv/.dev: .venv/.own dev-py311.lock
+	@echo "setup: installing what tests and checks need into .venv (100 MB to fetch)"
+	@$(BIN)/pip $(INSTALL) --no-build-isolation -r dev-py311.lock
+	@touch $@
+
+.venv-node/.locked: $(NODE_LOCK) node-test-py311.lock
+	$(call make_venv,.venv-node)
+	@echo "setup: installing $$(grep -c == $<) packages into .venv-node (100 MB to fetch)"
+	@$(NODE_BIN)/pip $(INSTALL) --only-binary :all: $(^:%=-r %)
+	@touch $@
+
+# After .venv's own packages: both write the same egg-info.
+.venv-node/.own: .venv-node/.locked device/pyproject.toml | .venv/.own
+	@$(NODE_BIN)/pip $(INSTALL_OWN) -e device
+	@touch $@
