@@ -1,18 +1,22 @@
 """Audio as files bring it: read, checked, mixed to mono, resampled. The same for trainer, node and tools."""
 
-import logging
-from dataclasses import dataclass
+import io
+import os
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sonyc_contract.containers import container_name, is_lone_mp3_frame, lacks_bytes, states_n_frames
 from sonyc_contract.errors import AudioError
 
-_LOGGER = logging.getLogger(__name__)
+MIN_RATE_HZ: Final = 8_000
+MAX_RATE_HZ: Final = 192_000
 
-MIN_RATE_HZ = 8_000
-MAX_RATE_HZ = 192_000
+_BLOCK_SAMPLES = 2**20
 
 FloatArray = NDArray[np.float32]
 
@@ -47,6 +51,8 @@ class Audio:
 def read_audio(path: Path) -> Audio:
     """Read whatever libsndfile reads, averaged to mono.
 
+    Audio that was cut short is given as far as it goes, and marked.
+
     Args:
         path: A file of 8 to 192 kHz, any number of channels, integer or float samples.
 
@@ -54,26 +60,24 @@ def read_audio(path: Path) -> Audio:
         AudioError: the file is missing, empty, not audio, has a cut header, a rate out of range, no samples, or NaN
             or infinite ones. The message names the file and what is wrong.
     """
-    import soundfile
-
-    if not path.is_file():
-        raise AudioError(f"{path}: {'is a folder, not an audio file' if path.is_dir() else 'no such file'}")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty (0 bytes); record or copy it again")
     try:
-        with soundfile.SoundFile(path) as file:
-            rate_hz, n_promised = file.samplerate, file.frames
-            frames = file.read(dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).rpartition(": ")[2].strip()
-        raise AudioError(f"{path}: not readable as audio: {reason}") from error
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise AudioError(f"{path}: sample rate {rate_hz} Hz; accepted are {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")
-    if len(frames) == 0:
-        raise AudioError(f"{path}: holds no samples")
-    samples = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-    check_finite(samples, str(path))
-    return Audio(np.ascontiguousarray(samples), rate_hz, frames.shape[1], len(frames) < n_promised)
+        if not path.is_file():
+            raise AudioError(f"{path}: {'not an audio file' if path.exists() else 'no such file'}")
+        with path.open("rb") as file:
+            # By its path: libsndfile's probing of a cut AIFF file through a Python file object prints a traceback.
+            return _read(file, os.fsencode(path), str(path))
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def parse_audio(data: bytes, name: str) -> Audio:
+    """Read audio from a file's bytes; as `read_audio`, with `name` in the messages.
+
+    Raises:
+        AudioError: as `read_audio`.
+    """
+    file = io.BytesIO(data)
+    return _read(file, file, name)
 
 
 def check_finite(samples: FloatArray, name: str) -> None:
@@ -108,7 +112,8 @@ def resample(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
 
 def to_int16(samples: FloatArray) -> NDArray[np.int16]:
     """Quantise float32 [n] within -1 ... 1 to int16, clipping what is over full scale."""
-    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), dtype=np.int16)
+    scaled = np.clip(samples, -1.0, 1.0) * np.float32(32768.0)
+    return np.asarray(np.minimum(np.rint(scaled, out=scaled), np.float32(32767.0)), dtype=np.int16)
 
 
 def from_int16(samples: NDArray[np.int16]) -> FloatArray:
@@ -123,3 +128,78 @@ def leq_dbfs(samples: FloatArray) -> float:
     """
     energy = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
     return max(10.0 * float(np.log10(energy)), -200.0) if energy > 0.0 else -200.0
+
+
+def _read(file: BinaryIO, source: bytes | BinaryIO, name: str) -> Audio:
+    head = file.read(10)
+    if not head:
+        raise AudioError(f"{name}: the file is empty (0 bytes); record or copy it again")
+    if is_lone_mp3_frame(file):
+        raise AudioError(f"{name}: holds no more than one MP3 frame; copy or record it again")
+    is_cut, is_count_stated = lacks_bytes(file), states_n_frames(file)
+    file.seek(0)
+    try:
+        audio = _decode(source, is_count_stated=is_count_stated)
+    except (RuntimeError, TypeError) as error:  # libsndfile's; TypeError: a headerless `.raw` file
+        raise AudioError(f"{name}: {_why_unreadable(head, error)}") from error
+    if not MIN_RATE_HZ <= audio.rate_hz <= MAX_RATE_HZ:
+        raise AudioError(f"{name}: sample rate {audio.rate_hz} Hz; accepted are {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")
+    if len(audio.samples) == 0:
+        raise AudioError(f"{name}: holds no samples; it is empty, or was cut off before the first one")
+    check_finite(audio.samples, name)
+    return replace(audio, is_cut=audio.is_cut or is_cut)
+
+
+def _decode(source: bytes | BinaryIO, *, is_count_stated: bool) -> Audio:
+    sound = _sound_file_class()(source)
+    n_promised, n_channels = sound.frames, sound.channels
+    blocks = [np.empty(0, np.float32)]
+    n_read, ends_early, is_broken = 0, False, False
+    while n_read < n_promised and not ends_early:
+        # What a header promises is not allocated at once: 60 bytes of FLAC may promise 2^36 samples.
+        n_wanted = max(1, min(n_promised - n_read, _BLOCK_SAMPLES // n_channels))
+        frames, is_broken = _read_frames(sound, n_wanted)
+        blocks.append(_mono(frames))
+        n_read += len(frames)
+        ends_early = len(frames) < n_wanted
+    samples = blocks[1] if len(blocks) == 2 else np.concatenate(blocks)
+    return Audio(samples, sound.samplerate, n_channels, is_broken or (ends_early and is_count_stated))
+
+
+def _read_frames(sound: Any, n_frames: int) -> tuple[FloatArray, bool]:
+    """Give float32 [n <= n_frames, n_channels], and whether decoding failed after them, as in a cut FLAC file."""
+    frames = np.full((n_frames, sound.channels), np.nan, np.float32)
+    try:
+        return sound.read(out=frames), False
+    except RuntimeError:
+        return frames[: int(np.isfinite(frames).all(axis=1).sum())], True
+
+
+def _mono(frames: FloatArray) -> FloatArray:
+    if frames.shape[1] == 1:
+        return frames[:, 0]
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite samples are refused later, by name
+        return np.asarray(frames.mean(axis=1, dtype=np.float32))
+
+
+@cache
+def _sound_file_class() -> Any:
+    import soundfile
+
+    class SoundFile(soundfile.SoundFile):  # type: ignore[misc]
+        """Does not seek to where it is after each read, which alters MP3 read in blocks by up to 0.25."""
+
+        def seekable(self) -> bool:
+            return False
+
+    return SoundFile
+
+
+def _why_unreadable(head: bytes, error: Exception) -> str:
+    container = container_name(head)
+    if container == "MP3":
+        return "its MP3 header is cut short or damaged; copy or record it again"
+    if container:
+        reason = str(error).rpartition(": ")[2].strip().rstrip(".")
+        return f"its {container} header is cut short or damaged, or of a rare kind ({reason}); copy or record it again"
+    return "not audio in any format that libsndfile reads; convert it to WAV or FLAC"

@@ -7,9 +7,7 @@ lag 0, because soundfile honours LAME's delay tag. Pedalboard's own reader gives
 import io
 from typing import Final
 
-import numpy as np
-
-from sonyc_contract.audio import FloatArray, check_finite, from_int16, to_int16
+from sonyc_contract.audio import FloatArray, check_finite, from_int16, parse_audio, to_int16
 from sonyc_contract.errors import AudioError, CodecError
 from sonyc_contract.levels import Level
 
@@ -66,15 +64,16 @@ def decode(data: bytes) -> tuple[FloatArray, int]:
     Raises:
         CodecError: the bytes are cut short or are not FLAC or MP3.
     """
-    import soundfile
-
     try:
-        samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise CodecError(f"{len(data)} bytes do not decode: {error}") from error
-    if len(samples) == 0:
-        raise CodecError(f"{len(data)} bytes hold no samples")
-    return np.ascontiguousarray(samples[:, 0]), int(rate_hz)
+        audio = parse_audio(data, f"{len(data)} bytes of encoded audio")
+    except AudioError as error:
+        raise CodecError(str(error)) from error
+    if audio.is_cut:
+        raise CodecError(
+            f"{len(data)} bytes of encoded audio are cut short: they hold {len(audio.samples)} samples, not all that "
+            "were encoded; copy them again"
+        )
+    return audio.samples, audio.rate_hz
 
 
 def round_trip(samples: FloatArray, rate_hz: int, *, level: Level) -> FloatArray:
