@@ -31,6 +31,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.dev .venv-node/.own ## make .venv (everything) and .venv-node (as on a node: NumPy 2, no TensorFlow)
+	@echo "setup: .venv and .venv-node are ready"
 
 demo: .venv/.own ## run the whole chain on synthetic scenes; only needs Python 3.11; under six minutes
 	@$(BIN)/sonyc-tools demo

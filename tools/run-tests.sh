@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run tiers of the tests, `fast` and `slow`, and say at the end how each went. Needs both environments.
 #
-# TEST_SUMMARY names a file that gets the summary too. The fast tier runs in .venv, and the contract's and the device's part again in .venv-node: NumPy 2, no TensorFlow.
+# The fast tier runs in .venv, and the contract's and the device's part again in .venv-node: NumPy 2, no TensorFlow.
+# TEST_SUMMARY names a file that gets the summary too.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
