@@ -4,9 +4,11 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TypeVar
+
+from sonyc_trainer.errors import StageError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,11 +45,16 @@ def run_shards(
     """Run `work` over every shard and hand each result to `on_done` as it comes.
 
     The first error cancels what has not begun and is raised.
+
+    Raises:
+        StageError: a process that worked on it died.
     """
     futures = [executor.submit(work, shard) for shard in shards]
     try:
         for future in as_completed(futures):
             on_done(future.result())
+    except BrokenExecutor as error:
+        raise StageError("a worker process died (out of memory?); the same command goes on where it stopped") from error
     except BaseException:
         for future in futures:
             future.cancel()

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from sonyc_contract.codec import encoder_version
-from sonyc_contract.files import write_whole
+from sonyc_contract.files import sha256_hex, write_whole
 from sonyc_contract.levels import Level
+from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
 
-__all__ = ["INPUTS", "Stage", "StageInputs", "StudyFolder"]
+__all__ = ["INPUTS", "Stage", "StageInputs", "StudyFolder", "open_folder"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
 }
 
 _LOCK_FILE = ".lock"
+_SETTINGS_FILE = "study.json"
 _KEY_FILE = "key.json"
 _DONE_FILE = "done.json"
 
@@ -66,6 +70,11 @@ class StudyFolder:
 
     root: Path
     study: Study
+
+    @property
+    def settings(self) -> Path:
+        """The study's settings as they were run, for `open_folder`."""
+        return self.root / _SETTINGS_FILE
 
     def of(self, stage: Stage) -> Path:
         """Folder of a stage's results."""
@@ -95,6 +104,13 @@ class StudyFolder:
     def fingerprint(self) -> Path:
         """Digest of what was listed; stages after `dataset` are stale where it differs."""
         return self.of(Stage.DATASET) / "fingerprint.txt"
+
+    def listed(self) -> str | None:
+        """Give the digest of what was listed; None where nothing was."""
+        try:
+            return self.fingerprint.read_text()
+        except OSError:
+            return None
 
     def dropped(self, stage: Stage) -> Path:
         """Table of the clips that a stage dropped, with rule and detail."""
@@ -164,9 +180,11 @@ class StudyFolder:
             "after": [self.key(before) for before in inputs.after],
         }
         if Stage.DATASET in inputs.after:
-            document["clips"] = _read_text(self.fingerprint)
+            document["clips"] = self.listed()
         if stage is Stage.COMPRESS:
             document["encoder"] = encoder_version()
+        if stage is Stage.PRETRAIN:
+            document["embedding_file"] = _digest(self.study.embedding.weights or self.study.embedding.model_path)
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
     def is_done(self, stage: Stage) -> bool:
@@ -206,6 +224,21 @@ class StudyFolder:
         return float(json.loads((self.of(stage) / _DONE_FILE).read_text())["duration_s"])
 
 
+def open_folder(root: Path) -> StudyFolder:
+    """Open the folder of a study that was run before.
+
+    Raises:
+        StageError: no study was run in it, or by another version of the trainer.
+    """
+    try:
+        study = Study.model_validate_json((root / _SETTINGS_FILE).read_text())
+    except OSError as error:
+        raise StageError(f"{root} is not the folder of a study: it has no {_SETTINGS_FILE}") from error
+    except ValidationError as error:
+        raise StageError(f"{root / _SETTINGS_FILE}: {describe(error)}; run the study again") from error
+    return StudyFolder(root, study)
+
+
 def _setting(study: Study, name: str) -> object:
     value: object = study.model_dump(mode="json")
     for part in name.split("."):
@@ -213,11 +246,8 @@ def _setting(study: Study, name: str) -> object:
     return value
 
 
-def _read_text(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except OSError:
-        return None
+def _digest(path: Path | None) -> str | None:
+    return sha256_hex(path.read_bytes()) if path is not None and path.is_file() else None
 
 
 def _read_key(path: Path) -> str | None:

@@ -159,9 +159,45 @@ class EmbeddingSettings(Settings):
 
     kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|tflite:.+)$")
     weights: Path | None = None
-    """`compact`: a bundle whose embedding is used instead of training one in the run."""
+    """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
+    `.h5` or `.h5.gz`."""
+    frontend: str | None = None
+    """`tflite:PATH`: the front end whose log-mel the model takes."""
+    window_s: float | None = Field(default=None, gt=0, le=60)
+    """`tflite:PATH`: length of the model's window; 1 s where it is not given."""
     hop_s: float = Field(default=0.96, gt=0, le=60)
     pooling: Pooling = Pooling.MEAN_EMBEDDING
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> "EmbeddingSettings":
+        if self.model_path is None and (self.frontend is not None or self.window_s is not None):
+            raise ValueError("'frontend' and 'window_s' belong to kind 'tflite:PATH'")
+        if self.model_path is not None and self.weights is not None:
+            raise ValueError("'weights' does not belong to kind 'tflite:PATH', which names its file itself")
+        return self
+
+    @property
+    def model_path(self) -> Path | None:
+        """File of `tflite:PATH`; None for the other kinds."""
+        name, _, path = self.kind.partition(":")
+        return Path(path) if name == "tflite" else None
+
+
+class AugmentSettings(Settings):
+    """How far windows are altered while the `compact` embedding is trained on them; 0 turns a part off."""
+
+    gain_db: float = Field(default=10.0, ge=0, le=60)
+    """Windows get up to this much louder or softer."""
+    equaliser_db: float = Field(default=6.0, ge=0, le=60)
+    """Largest gain of a random smooth filter."""
+    mix_probability: float = Field(default=0.5, ge=0, le=1)
+    """Share of windows that another one is added to."""
+    mix_db: float = Field(default=10.0, ge=0, le=60)
+    """How much louder or softer the added one can be."""
+    n_masks: int = Field(default=1, ge=0, le=10)
+    """Stretches of frames and of mels that are hidden."""
+    mask_frames: int = Field(default=20, ge=0, le=1_000)
+    mask_mels: int = Field(default=10, ge=0, le=512)
 
 
 class PretrainSettings(Settings):
@@ -172,10 +208,15 @@ class PretrainSettings(Settings):
     n_channels: int = Field(default=16, ge=4, le=64)
     """Channels of its first layer; the others follow."""
     n_dimensions: int = Field(default=128, ge=8, le=1024)
-    epochs: int = Field(default=40, ge=1, le=10_000)
-    patience: int = Field(default=10, ge=1)
+    epochs: int = Field(default=60, ge=1, le=10_000)
+    patience: int = Field(default=60, ge=1)
+    """Epochs without a better validation loss after which to stop."""
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0, le=1)
+    """Its peak: it rises over the first twentieth of all steps and falls along a cosine to 0."""
+    weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    augment: AugmentSettings = AugmentSettings()
 
 
 class TrainSettings(Settings):
@@ -242,10 +283,16 @@ def load_study(path: Path, *, folders: dict[str, Path] | None = None) -> Study:
     datasets = tuple(_located(dataset, path, given.pop(dataset.name, None)) for dataset in study.dataset)
     if given:
         raise ConfigError(f"{path}: the study has no dataset named {next(iter(given))!r}")
-    embedding = study.embedding
+    return study.model_copy(update={"dataset": datasets, "embedding": _with_paths(study.embedding, path.parent)})
+
+
+def _with_paths(embedding: EmbeddingSettings, base: Path) -> EmbeddingSettings:
+    update: dict[str, object] = {}
     if embedding.weights is not None:
-        embedding = embedding.model_copy(update={"weights": (path.parent / embedding.weights).resolve()})
-    return study.model_copy(update={"dataset": datasets, "embedding": embedding})
+        update["weights"] = (base / embedding.weights).resolve()
+    if embedding.model_path is not None:
+        update["kind"] = f"tflite:{(base / embedding.model_path).resolve()}"
+    return embedding.model_copy(update=update)
 
 
 def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> DatasetSettings:

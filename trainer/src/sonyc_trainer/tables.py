@@ -1,7 +1,8 @@
 """The tables through which the stages meet: Parquet files with fixed columns, written whole."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sonyc_contract.files import whole_file
 from sonyc_trainer.errors import StageError
@@ -50,3 +51,9 @@ def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame":
     if tuple(frame.columns) != columns:
         raise StageError(f"{path} has the columns {', '.join(frame.columns)}; expected {', '.join(columns)}")
     return frame
+
+
+def rows_of(frame: "pd.DataFrame", columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Give columns of a table as a dictionary per row, to be sent to other processes."""
+    values = frame.loc[:, list(columns)].itertuples(index=False, name=None)
+    return [dict(zip(columns, row, strict=True)) for row in values]

@@ -1,0 +1,113 @@
+"""A folder per class: the simplest way to bring one's own recordings."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from sonyc_contract.labels import LABELS
+from sonyc_trainer.datasets.listing import (
+    NO_FOLD,
+    Clip,
+    Listing,
+    check_class_names,
+    dataset_folder,
+    labels_of,
+)
+from sonyc_trainer.errors import DatasetError
+from sonyc_trainer.study import DatasetSettings
+
+AUDIO_SUFFIXES: Final = frozenset(
+    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav"}
+)
+"""Endings of what libsndfile reads, in lower case; other files in the folders are passed over."""
+
+
+def list_clips(settings: DatasetSettings) -> Listing:
+    """List every audio file below every class's folder.
+
+    Source recording and fold are read from the file's name by the study's `file_pattern`. Without a source each file
+    is its own group, and a note says so.
+
+    Raises:
+        DatasetError: no folders, a folder that is no class, a file's name that the pattern does not find, or two files
+            that differ only in their ending.
+    """
+    root = dataset_folder(settings)
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    classes = _classes(settings, [folder.name for folder in folders])
+    clips: list[Clip] = []
+    n_passed_over = 0
+    for folder in folders:
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+        n_passed_over += len(files) - len(audio)
+        clips += [_clip(settings, root, path, labels_of(folder.name, classes)) for path in audio]
+    _check_unique(clips)
+    return Listing(clips, notes=_notes(settings, n_passed_over))
+
+
+def _classes(settings: DatasetSettings, folders: list[str]) -> Mapping[str, str]:
+    if not folders:
+        raise DatasetError(f"{settings.path}: has no folders; one per class is needed, such as {LABELS[0]}/")
+    if settings.classes:
+        check_class_names(settings, folders)
+        return settings.classes
+    if unknown := [name for name in folders if name not in LABELS]:
+        raise DatasetError(
+            f"{settings.path}: folder {unknown[0]!r} is no class of SONYC's ({', '.join(LABELS)}); rename it, or map "
+            "the folders in the study's 'classes'"
+        )
+    return {label: label for label in LABELS}
+
+
+def _clip(settings: DatasetSettings, root: Path, path: Path, labels: list[str]) -> Clip:
+    name = path.relative_to(root).with_suffix("").as_posix()
+    found = _found(settings, path)
+    prefix = settings.sources or settings.name
+    return Clip(
+        clip_id=f"{settings.name}/{name}",
+        dataset=settings.name,
+        path=str(path),
+        labels=labels,
+        group=f"{prefix}/{found['source']}" if found.get("source") else f"{settings.name}/{name}",
+        fold=_fold(settings, path, found),
+    )
+
+
+def _found(settings: DatasetSettings, path: Path) -> dict[str, str | None]:
+    if settings.file_pattern is None:
+        return {}
+    match = re.search(settings.file_pattern, path.name)
+    if match is None:
+        raise DatasetError(f"{path}: its name does not fit the study's file_pattern {settings.file_pattern!r}")
+    return match.groupdict()
+
+
+def _fold(settings: DatasetSettings, path: Path, found: Mapping[str, str | None]) -> int:
+    text = found.get("fold")
+    if text is None:
+        return NO_FOLD
+    if not text.isdecimal():
+        raise DatasetError(f"{path}: file_pattern {settings.file_pattern!r} gives fold {text!r}, which is no number")
+    return int(text)
+
+
+def _check_unique(clips: list[Clip]) -> None:
+    paths: dict[str, str] = {}
+    for clip in clips:
+        if clip.clip_id in paths:
+            raise DatasetError(f"{clip.path} and {paths[clip.clip_id]} differ only in their ending; rename one")
+        paths[clip.clip_id] = clip.path
+
+
+def _notes(settings: DatasetSettings, n_passed_over: int) -> list[str]:
+    notes = []
+    if "(?P<source>" not in (settings.file_pattern or ""):
+        notes.append(
+            f"Dataset {settings.name}: nothing says which files come from one source recording, so each file is its "
+            "own group; pieces of one recording may be in training and test, and intervals are too narrow."
+        )
+    if n_passed_over:
+        notes.append(f"Dataset {settings.name}: {n_passed_over} files that are not audio were passed over.")
+    return notes

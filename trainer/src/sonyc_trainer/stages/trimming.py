@@ -1,0 +1,139 @@
+"""Stage `trim`: the part of each clip that is learned from, at the study's storage rate, as 16-bit FLAC."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from sonyc_contract.audio import Audio, FloatArray, from_int16, read_audio, resample, to_int16
+from sonyc_contract.codec import encode
+from sonyc_contract.errors import AudioError
+from sonyc_contract.levels import Level
+from sonyc_trainer.band_limit import band_limited
+from sonyc_trainer.context import StageContext
+from sonyc_trainer.datasets.listing import Dropped
+from sonyc_trainer.errors import StageError
+from sonyc_trainer.folder import Stage, StudyFolder
+from sonyc_trainer.ledger import DROPPED, write_csv
+from sonyc_trainer.loudness import Moment, loudest_moment
+from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
+from sonyc_trainer.splitting import TRAIN
+from sonyc_trainer.study import Fill, TrimMode, TrimSettings
+from sonyc_trainer.tables import SELECTION, TRIMMED, read_table, rows_of, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SILENT: Final = "silent"
+UNREADABLE: Final = "unreadable"
+
+_RULE = "rule"
+
+
+@dataclass(frozen=True)
+class TrimPlan:
+    """What is done to every clip.
+
+    Attributes:
+        settings: The study's.
+        rate_hz: The study's storage rate.
+    """
+
+    settings: TrimSettings
+    rate_hz: int
+
+
+def run(folder: StudyFolder, context: StageContext) -> None:
+    """Trim every selected clip; clips that are silent or cannot be read are dropped, and named in `dropped.csv`.
+
+    Raises:
+        StageError: no clip of a class is left to train on.
+    """
+    import pandas as pd
+
+    selection = read_table(folder.selection, SELECTION)
+    columns = ("clip_id", "path", "label", "group", "split")
+    shards = make_shards(folder.of(Stage.TRIM), rows_of(selection, columns))
+    plan = TrimPlan(folder.study.trim, folder.study.compress.storage_rate_hz)
+    run_missing(shards, partial(trim_shard, plan=plan), context, description="trim")
+    rows = read_rows(shards)
+    kept = [row for row in rows if _RULE not in row]
+    dropped = [Dropped(row["clip_id"], row[_RULE], row["detail"]) for row in rows if _RULE in row]
+    _check_left(selection, kept)
+    write_csv(folder.dropped(Stage.TRIM), dropped, DROPPED)
+    write_table(folder.trimmed, pd.DataFrame(kept), TRIMMED)
+
+
+def trim_shard(shard: Shard[Row], *, plan: TrimPlan) -> int:
+    """Trim the clips of a shard into its folder; returns how many there were."""
+    with whole_folder(shard.folder) as part:
+        rows = [_trim_clip(item, position, part, shard.folder.name, plan) for position, item in enumerate(shard.items)]
+        write_rows(part, rows)
+    return len(rows)
+
+
+def trimmed(audio: Audio, plan: TrimPlan) -> tuple[FloatArray, Moment]:
+    """Bring one clip to the storage rate, limit its band and cut out what is kept.
+
+    Returns:
+        float32 [n] at the plan's rate, and where it was in the clip at that rate; a clip that is shorter than what is
+        to be kept is filled as the settings say.
+    """
+    settings = plan.settings
+    samples = resample(audio.samples, audio.rate_hz, plan.rate_hz)
+    if len(samples) == 0:  # a sample or two at a high rate
+        samples = audio.samples[:1]
+    if settings.band_limit_hz is not None:
+        samples = band_limited(samples, plan.rate_hz, limit_hz=settings.band_limit_hz)
+    moment = loudest_moment(samples, plan.rate_hz, keep_s=settings.keep_s)
+    if settings.mode is TrimMode.WHOLE:
+        moment = Moment(0, len(samples), moment.snr_db)
+    part = samples[moment.start : moment.start + moment.n_samples]
+    return filled(part, round(settings.keep_s * plan.rate_hz), settings.fill), moment
+
+
+def filled(samples: FloatArray, n_wanted: int, fill: Fill) -> FloatArray:
+    """Lengthen float32 [n] to [n_wanted] with zeros or by repeating it; what is long enough stays as it is."""
+    if len(samples) >= n_wanted or fill is Fill.NONE:
+        return samples
+    if fill is Fill.ZEROS:
+        return np.pad(samples, (0, n_wanted - len(samples)))
+    return np.resize(samples, n_wanted)
+
+
+def _check_left(selection: "pd.DataFrame", kept: list[Row]) -> None:
+    left = {row["label"] for row in kept if row["split"] == TRAIN}
+    lost = set(selection.loc[selection["split"] == TRAIN, "label"]) - left
+    if lost:
+        raise StageError(
+            f"no clip of class {min(lost)!r} is left to train on: all of them are silent or cannot be read; look at "
+            "one of the files"
+        )
+
+
+def _trim_clip(item: Row, position: int, part: Path, shard: str, plan: TrimPlan) -> Row:
+    try:
+        audio = read_audio(Path(item["path"]))
+    except AudioError as error:
+        return {"clip_id": item["clip_id"], _RULE: UNREADABLE, "detail": str(error)}
+    samples, moment = trimmed(audio, plan)
+    quantised = to_int16(samples)
+    if not quantised.any():
+        detail = f"{item['path']}: every sample is zero at 16 bits"
+        return {"clip_id": item["clip_id"], _RULE: SILENT, "detail": detail}
+    name = file_name(position, item["clip_id"], Level.PCM.suffix)
+    (part / name).write_bytes(encode(from_int16(quantised), plan.rate_hz, level=Level.PCM))
+    return {
+        "clip_id": item["clip_id"],
+        "label": item["label"],
+        "group": item["group"],
+        "split": item["split"],
+        "file": f"{shard}/{name}",
+        "start_s": moment.start / plan.rate_hz,
+        "duration_s": len(quantised) / plan.rate_hz,
+        "snr_db": moment.snr_db,
+        "short": moment.n_samples < round(plan.settings.keep_s * plan.rate_hz),
+        "cut": audio.is_cut,
+    }
