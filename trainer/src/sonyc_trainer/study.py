@@ -13,6 +13,7 @@ from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
 from sonyc_contract.settings import Settings, load_toml
+from sonyc_trainer.scenes.settings import ScenesConfig
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -30,14 +31,6 @@ class DatasetFormat(StrEnum):
     """Made by the built-in generator, in SONYC-UST's format."""
 
 
-class SceneSettings(Settings):
-    """What the generator makes."""
-
-    n_clips: int = Field(default=400, ge=1, le=1_000_000)
-    n_sensors: int = Field(default=12, ge=1, le=1_000)
-    seed: int = Field(default=1, ge=0)
-
-
 class DatasetSettings(Settings):
     """One source of clips."""
 
@@ -53,7 +46,8 @@ class DatasetSettings(Settings):
     pieces of the same recording. By default the dataset's own name, and `freesound` for UrbanSound8K."""
     file_pattern: str | None = None
     """Regular expression that is searched in a file's name, with the groups `source` and `fold` (each optional)."""
-    scenes: SceneSettings | None = None
+    scenes: ScenesConfig | None = None
+    """What the generator makes, in format `scenes`."""
 
     @model_validator(mode="after")
     def _fits_format(self) -> "DatasetSettings":

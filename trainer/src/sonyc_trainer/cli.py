@@ -1,0 +1,196 @@
+"""The command line `sonyc-trainer`: it parses, wires and maps errors to exit codes."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from sonyc_trainer.stages import Stage
+
+if TYPE_CHECKING:
+    from sonyc_trainer.folder import StudyFolder
+    from sonyc_trainer.pipeline import StageOutcome
+
+EXIT_FAILURE: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+RUN_HELP: Final = """Run the whole study, or what is left of it.
+
+What is finished is kept; what was interrupted goes on.
+"""
+STAGE_HELP: Final[dict[Stage, str]] = {
+    Stage.DATASET: "List the clips of the study's datasets.",
+    Stage.SELECT: "Choose clips of one class; divide train, validation, test.",
+    Stage.TRIM: "Cut every clip to its loudest moment.",
+    Stage.COMPRESS: "Code every clip at every level.",
+    Stage.PRETRAIN: "Train the embedding, or fetch the one that is given.",
+    Stage.EMBED: "Compute the embeddings of every clip at every level.",
+    Stage.TRAIN: "Train a head per trained level, and one for all.",
+    Stage.EVALUATE: "Test every trained level at every tested level.",
+    Stage.EXPORT: "Convert to TFLite, and compare the files with Keras.",
+    Stage.BUNDLE: "Write the bundle for the nodes.",
+    Stage.REPORT: "Write the report.",
+}
+
+app = typer.Typer(
+    name="sonyc-trainer",
+    help="How far can street sound be compressed before the recogniser stops recognising? A study answers: one TOML "
+    "file, one command, one report, and a bundle for the nodes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study's settings.", show_default=False)]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="Folder of the study's results.  [default: out/NAME]", show_default=False
+    ),
+]
+DataOption = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="NAME=DIR", help="Folder of a dataset of the study; may be repeated."),
+]
+UrbanSound8KOption = Annotated[
+    Path | None, typer.Option("--urbansound8k", metavar="DIR", help="Short for --data urbansound8k=DIR.")
+]
+Esc10Option = Annotated[Path | None, typer.Option("--esc10", metavar="DIR", help="Short for --data esc10=DIR.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object.")]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: Arguments without the program's name; those of the process by default.
+
+    Returns:
+        0, 1 for a failure, 2 for a wrong call, 130 for an interrupt.
+    """
+    from sonyc_contract.errors import ContractError
+    from sonyc_trainer.errors import TrainerError
+
+    try:
+        app(args=argv, prog_name="sonyc-trainer")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else EXIT_FAILURE
+    except (ContractError, TrainerError, OSError) as error:
+        print(f"sonyc-trainer: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_FAILURE
+    return 0
+
+
+def _command(stage: Stage | None) -> Callable[..., None]:
+    """Make the command that runs one stage, or all."""
+
+    def command(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+        study: StudyArgument,
+        out: OutOption = None,
+        data: DataOption = None,
+        urbansound8k: UrbanSound8KOption = None,
+        esc10: Esc10Option = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        from sonyc_trainer.context import StageContext
+        from sonyc_trainer.pipeline import run_stage, run_study
+
+        folder = _study_folder(study, out, _folders(data, urbansound8k, esc10))
+        with _resumable():
+            if stage is None:
+                outcomes = run_study(folder, StageContext(), on_stage=_say)
+            else:
+                outcomes = [run_stage(folder, StageContext(), stage, on_stage=_say)]
+        _conclude(folder, outcomes, as_json=as_json)
+
+    return command
+
+
+app.command("run", help=RUN_HELP)(_command(None))
+for _stage, _help in STAGE_HELP.items():
+    app.command(_stage.value, help=_help)(_command(_stage))
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study's results.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far a study has come.
+
+    The stages that are finished, clips that were dropped and why, clips per class.
+    """
+    from sonyc_trainer.folder import open_folder
+    from sonyc_trainer.status import study_status
+
+    status = study_status(open_folder(folder))
+    print(json.dumps(status.as_document()) if as_json else status.as_text())
+
+
+@app.command()
+def generate(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write the dataset.", show_default=False)],
+    clips: Annotated[int, typer.Option("--clips", metavar="N", help="Number of clips of 10 s.")] = 400,
+    sensors: Annotated[int, typer.Option("--sensors", metavar="N", help="Number of sensors.")] = 12,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Other seeds make other scenes.")] = 1,
+) -> None:
+    """Make synthetic street scenes in SONYC-UST's format."""
+    from sonyc_trainer.context import StageContext
+    from sonyc_trainer.datasets.generated import write_scenes
+    from sonyc_trainer.scenes import scenes_config
+
+    config = scenes_config(n_clips=clips, n_sensors=sensors, seed=seed)
+    with _resumable():
+        write_scenes(folder, config, StageContext())
+    print(f"{clips} synthetic clips are in {folder}")
+
+
+def _study_folder(study_path: Path, out: Path | None, folders: dict[str, Path]) -> "StudyFolder":
+    from sonyc_trainer.folder import StudyFolder
+    from sonyc_trainer.study import load_study
+
+    study = load_study(study_path, folders=folders)
+    return StudyFolder(out or Path("out") / study.name, study)
+
+
+def _folders(data: list[str] | None, urbansound8k: Path | None, esc10: Path | None) -> dict[str, Path]:
+    folders = {name: path for name, path in (("urbansound8k", urbansound8k), ("esc10", esc10)) if path}
+    for text in data or []:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter(f"{text!r} is not NAME=DIR", param_hint="'--data'")
+        folders[name] = Path(path)
+    return folders
+
+
+def _say(outcome: "StageOutcome") -> None:
+    done = "kept" if outcome.is_kept else f"{outcome.duration_s:.1f} s"
+    print(f"{outcome.stage:<9} {done}", file=sys.stderr)
+
+
+def _conclude(folder: "StudyFolder", outcomes: "list[StageOutcome]", *, as_json: bool) -> None:
+    stages = {str(o.stage): {"kept": o.is_kept, "duration_s": o.duration_s} for o in outcomes}
+    if as_json:
+        print(json.dumps({"study": folder.study.name, "folder": str(folder.root), "stages": stages}))
+    else:
+        print(f"{folder.study.name}: results are in {folder.root}")
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
