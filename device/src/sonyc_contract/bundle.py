@@ -1,25 +1,26 @@
 """The bundle: one data-only archive that carries a recogniser from the trainer to the nodes.
 
 A ZIP archive of stored (not compressed) members, made byte for byte from its contents, whose archive comment is the
-SHA-256 of everything before it. Members are read by name, sizes are bounded before anything is read, nothing is
-executed or unpickled.
+SHA-256 of everything before it. That digest is checked before anything else is looked at; it shows damage, it does not
+prove who made the bundle. Members are read by name, sizes are bounded before anything is read, nothing is executed or
+unpickled.
 """
 
-import io
 import json
-import zipfile
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from sonyc_contract import __version__
+from sonyc_contract.archive import read_archive, write_archive
 from sonyc_contract.codec import STORAGE_RATES_HZ
-from sonyc_contract.errors import BundleError, BundleVersionError, DigestMismatchError
+from sonyc_contract.errors import BundleError, BundleVersionError, DigestMismatchError, ModelError
 from sonyc_contract.files import sha256_hex, write_whole
-from sonyc_contract.labels import LABELS
+from sonyc_contract.labels import LABELS, N_LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import (
     ANY_HEAD,
@@ -35,7 +36,7 @@ from sonyc_contract.settings import describe
 
 SCHEMA_VERSION: Final = 1
 MAX_ARCHIVE_BYTES: Final = 64 * 2**20
-MAX_MEMBERS: Final = 32
+MAX_MANIFEST_BYTES: Final = 2**20
 
 MANIFEST: Final = "manifest.json"
 EMBEDDING: Final = "embedding.tflite"
@@ -43,7 +44,9 @@ GOLDEN: Final = "golden.npz"
 MODEL_CARD: Final = "MODEL_CARD.md"
 
 _DIGEST_CHARS = 64
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_VERSION_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,6}){1,3}$"
+
+_Version = Annotated[str, Field(pattern=_VERSION_PATTERN)]
 
 
 class MemberRecord(BaseModel):
@@ -71,7 +74,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")
     licence: str = Field(min_length=1)
     labels: tuple[str, ...] = LABELS
@@ -80,8 +83,8 @@ class Manifest(BaseModel):
     pooling: Pooling
     heads: dict[str, HeadSpec] = Field(min_length=1)
     """By level, or `any`."""
-    minimum_agent: str = Field(default="0.1.0", pattern=r"^\d+(\.\d+){1,2}$")
-    minimum_runtime: dict[Runtime, str]
+    minimum_agent: _Version = "0.1.0"
+    minimum_runtime: dict[Runtime, _Version]
     agreement: dict[Runtime, Agreement]
     training: dict[str, JsonValue]
     members: dict[str, MemberRecord] = Field(default_factory=dict)
@@ -135,7 +138,7 @@ class Bundle:
         """Open the models.
 
         Raises:
-            ModelError: the runtime is missing or cannot load them.
+            ModelError: the runtime is missing or cannot load them, or their shapes do not fit together.
             BundleVersionError: the runtime is older than the bundle asks for.
             FrontendError: the embedding does not fit its front end.
         """
@@ -146,6 +149,9 @@ class Bundle:
             name: open_interpreter(self.members[head_member(name)], runtime=runtime, n_threads=n_threads)
             for name in manifest.heads
         }
+        for name, head in heads.items():
+            if (head.input_shape, head.output_shape) != ((manifest.embedding.n_dimensions,), (N_LABELS,)):
+                raise ModelError(f"head-{name} goes from {head.input_shape} to {head.output_shape}, which does not fit")
         return Recogniser(Embedder(manifest.embedding, embedding), heads, manifest.heads, manifest.pooling)
 
     def _check_runtime(self, runtime: Runtime) -> None:
@@ -176,14 +182,8 @@ def pack_bundle(manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
     }
     document = manifest.model_copy(update={"members": records}).model_dump(mode="json")
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in [(MANIFEST, text.encode()), *sorted(members.items())]:
-            info = zipfile.ZipInfo(name, _ZIP_EPOCH)
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            archive.writestr(info, data)
-        archive.comment = b"0" * _DIGEST_CHARS
-    body = buffer.getvalue()[:-_DIGEST_CHARS]
+    archive = write_archive({MANIFEST: text.encode(), **dict(sorted(members.items()))}, comment=b"0" * _DIGEST_CHARS)
+    body = archive[:-_DIGEST_CHARS]
     return body + sha256_hex(body).encode()
 
 
@@ -209,10 +209,8 @@ def read_bundle(path: Path) -> Bundle:
         BundleError: it is missing, no bundle at all, too large, or has a member that does not belong there.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_ARCHIVE_BYTES:
-            raise BundleError(f"{path}: {size} bytes; a bundle has at most {MAX_ARCHIVE_BYTES}")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_ARCHIVE_BYTES + 1)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
@@ -227,67 +225,41 @@ def parse_bundle(data: bytes) -> Bundle:
     Raises:
         BundleError: as `read_bundle`.
     """
-    members = _read_members(data)
+    if len(data) > MAX_ARCHIVE_BYTES:
+        raise BundleError(f"a bundle has at most {MAX_ARCHIVE_BYTES} bytes; this one has more")
     if sha256_hex(data[:-_DIGEST_CHARS]).encode() != data[-_DIGEST_CHARS:]:
-        raise DigestMismatchError("the bundle's bytes do not match its digest: altered or cut short; fetch it again")
+        raise DigestMismatchError(
+            "not a bundle, or altered or cut short: the digest at its end differs; fetch it again"
+        )
+    members = read_archive(data)
+    if MANIFEST not in members:
+        raise BundleError(f"not a bundle: it has no {MANIFEST}")
     manifest = _parse_manifest(members.pop(MANIFEST))
     _check_names(manifest, members)
     if set(manifest.members) != set(members):
-        raise BundleError("the manifest lists other members than the archive holds")
+        raise BundleError(f"{MANIFEST} lists other members than the archive holds")
     for name, record in manifest.members.items():
         if sha256_hex(members[name]) != record.sha256 or len(members[name]) != record.size_bytes:
             raise DigestMismatchError(f"member {name!r} does not match the manifest's digest: altered; fetch it again")
     return Bundle(manifest, members, sha256_hex(data))
 
 
-def _read_members(data: bytes) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = archive.infolist()
-            _check_infos(infos)
-            members = {info.filename: archive.read(info) for info in infos}
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-        OverflowError,
-    ) as error:
-        raise DigestMismatchError(f"not a bundle, or altered or cut short ({error}); fetch it again") from error
-    if MANIFEST not in members:
-        raise BundleError(f"not a bundle: it has no {MANIFEST}")
-    return members
-
-
-def _check_infos(infos: list[zipfile.ZipInfo]) -> None:
-    names = [info.filename for info in infos]
-    if len(names) > MAX_MEMBERS:
-        raise BundleError(f"{len(names)} members; a bundle has at most {MAX_MEMBERS}")
-    for info in infos:
-        if PurePosixPath(info.filename).name != info.filename or "\\" in info.filename or ":" in info.filename:
-            raise BundleError(f"member name {info.filename!r} holds a path; members are plain names")
-        if names.count(info.filename) > 1:
-            raise BundleError(f"member {info.filename!r} stands in the archive twice")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise BundleError(
-                f"member {info.filename!r} is compressed ({info.compress_size} to {info.file_size} bytes); a bundle's "
-                "members are stored as they are"
-            )
-
-
 def _parse_manifest(text: bytes) -> Manifest:
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{MANIFEST} has {len(text)} bytes; at most {MAX_MANIFEST_BYTES} are allowed")
     try:
         document = json.loads(text)
-        version = document["schema_version"]
+        version = document.get("schema_version") if isinstance(document, dict) else None
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise BundleVersionError(
                 f"schema version {version} is newer than {SCHEMA_VERSION}, the newest this program reads: update it"
             )
-        manifest = Manifest.model_validate(document)
+        # Writing it again refuses what JSON does not have: NaN, infinity, halves of surrogate pairs.
+        strict_text = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        manifest = Manifest.model_validate_json(strict_text, strict=True)
     except ValidationError as error:
         raise BundleError(f"{MANIFEST}: {describe(error)}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} is not a manifest: {error}") from error
     if _version(manifest.minimum_agent) > _version(__version__):
         raise BundleVersionError(f"the bundle needs version {manifest.minimum_agent}; here is {__version__}: update it")
@@ -303,5 +275,5 @@ def _check_names(manifest: Manifest, members: Mapping[str, bytes]) -> None:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    numbers = [int(part) for part in text.split(".")[:3] if part.isdigit()]
-    return tuple(numbers + [0] * (3 - len(numbers)))
+    numbers = [int(number) for number in re.findall(r"[0-9]+", text)[:3]]
+    return (*numbers, 0, 0, 0)[:3]

@@ -17,6 +17,10 @@ ContractError
 class ContractError(Exception):
     """Root of every error that the contract raises; its message is one line for a person."""
 
+    def __init__(self, message: str) -> None:
+        # What is quoted in a message (a path, a library's words) may hold line feeds.
+        super().__init__(" ".join(message.splitlines()))
+
 
 class AudioError(ContractError):
     """A file or an array is not usable audio."""

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
@@ -33,9 +33,15 @@ class AudioReason(StrEnum):
 
 
 def _named(values: dict[str, float]) -> dict[str, float]:
-    if tuple(values) != LABELS and set(values) != set(LABELS):
+    if set(values) != set(LABELS):
         raise ValueError(f"must have exactly the classes {', '.join(LABELS)}")
     return {name: values[name] for name in LABELS}
+
+
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    if list(names) != [name for name in LABELS if name in names]:
+        raise ValueError(f"must be some of {', '.join(LABELS)}, in this order")
+    return names
 
 
 def _utc(moment: datetime) -> datetime:
@@ -56,6 +62,12 @@ _PER_CLASS_SCHEMA = {
     "additionalProperties": False,
 }
 PerClass = Annotated[dict[str, Unit], AfterValidator(_named), WithJsonSchema(_PER_CLASS_SCHEMA)]
+ClassNames = Annotated[
+    tuple[str, ...],
+    AfterValidator(_in_order),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(LABELS)}, "uniqueItems": True}),
+]
+"""Some of the classes, in taxonomy order."""
 UtcTime = Annotated[
     datetime,
     AfterValidator(_utc),
@@ -63,6 +75,7 @@ UtcTime = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 NodeId = Annotated[str, Field(pattern=NODE_ID_PATTERN)]
+HeadName = Annotated[str, Field(pattern=r"^(any|pcm|v[0-9])$")]
 RandomId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -101,13 +114,19 @@ class Clip(Message):
     session: RandomId = Field(description="made with the outbox database; a re-flashed card gets a new one")
     seq: int = Field(ge=1, description="monotonic within the session")
     run: RandomId = Field(description="one run of the agent")
-    clip_id: str = Field(pattern=r"^[0-9a-f]{16}-\d+$", description="<session>-<seq>; names the clip's files")
+    clip_id: str = Field(pattern=r"^[0-9a-f]{16}-[1-9][0-9]*$", description="<session>-<seq>; names the clip's files")
     start_utc: UtcTime
     clock: ClockQuality
     sample_index: int = Field(ge=0, description="of the first sample, counted within the run at the capture rate")
     duration_s: float = Field(gt=0)
     level: Level
     storage_rate_hz: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _is_named_after_itself(self) -> Self:
+        if self.clip_id != f"{self.session}-{self.seq}":
+            raise ValueError(f"clip_id {self.clip_id} is not that of session {self.session}, seq {self.seq}")
+        return self
 
 
 class LabelEvent(Clip):
@@ -117,12 +136,12 @@ class LabelEvent(Clip):
     agent_version: str
     bundle: Sha256 = Field(description="SHA-256 of the bundle")
     frontend: str = Field(description="id of the front end")
-    head: str = Field(description="the head that was used: a level's, or any")
+    head: HeadName = Field(description="the head that was used: a level's, or any")
     classified: Literal["stored", "pcm"] = Field(description="what was classified: the coded clip, or the raw one")
     n_windows: int = Field(ge=1)
     probabilities: PerClass
     thresholds: PerClass
-    detections: tuple[str, ...]
+    detections: ClassNames = Field(description="classes whose probability reaches its threshold")
     sound_level: SoundLevel
     audio: AudioRecord
     short: bool
@@ -133,11 +152,17 @@ class StoredClip(Clip):
     """The sidecar beside a stored clip's audio."""
 
     schema_id: Literal["sonyc.clip/1"] = Field(default=CLIP_SCHEMA, alias="schema")
-    audio_file: str = Field(pattern=r"^[0-9a-f]{16}-\d+\.(mp3|flac)$")
+    audio_file: str = Field(pattern=r"^[0-9a-f]{16}-[1-9][0-9]*\.(mp3|flac)$", description="<clip_id>.<mp3 or flac>")
     sha256: Sha256 = Field(description="of the audio file")
     n_bytes: int = Field(gt=0)
     encoder: str
     probabilities: PerClass
+
+    @model_validator(mode="after")
+    def _audio_is_named_after_clip(self) -> Self:
+        if self.audio_file != f"{self.clip_id}{self.level.suffix}":
+            raise ValueError(f"audio_file {self.audio_file} is not that of clip {self.clip_id} at level '{self.level}'")
+        return self
 
 
 def dump_message(message: Message) -> bytes:

@@ -1,16 +1,17 @@
 """From samples to the scores of one clip; the same code for evaluation, node, benchmark and self-test."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sonyc_contract.audio import FloatArray, resample
-from sonyc_contract.errors import FrontendError, LevelError
+from sonyc_contract.audio import FloatArray, check_finite, resample
+from sonyc_contract.errors import FrontendError, LevelError, ModelError
 from sonyc_contract.frontend import Frontend, FrontendSpec
 from sonyc_contract.labels import LABELS, N_LABELS
 from sonyc_contract.levels import Level
@@ -74,7 +75,9 @@ class HeadSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    thresholds: tuple[float, ...] = Field(default=(0.5,) * N_LABELS, min_length=N_LABELS, max_length=N_LABELS)
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(0.5,) * N_LABELS, min_length=N_LABELS, max_length=N_LABELS
+    )
     calibration: Calibration = Calibration()
 
 
@@ -100,7 +103,12 @@ class Scores:
 
 
 class Embedder:
-    """Front end and embedding model: samples to one embedding per window."""
+    """Front end and embedding model: samples to one embedding per window.
+
+    Raises:
+        FrontendError: the model's input is not what the front end gives.
+        ModelError: the model's output has another size than `spec.n_dimensions`.
+    """
 
     def __init__(self, spec: EmbeddingSpec, interpreter: Interpreter) -> None:
         self.spec = spec
@@ -114,6 +122,8 @@ class Embedder:
                 f"the model takes {interpreter.input_shape}, but front end {spec.frontend.name!r} with windows of "
                 f"{spec.window_s} s gives {wanted}"
             )
+        if math.prod(interpreter.output_shape) != spec.n_dimensions:
+            raise ModelError(f"the model gives {interpreter.output_shape}, not {spec.n_dimensions} dimensions")
 
     def features(self, samples: FloatArray, rate_hz: int) -> FloatArray:
         """Give the model's inputs for a clip: float32 [n_windows, *input_shape]."""
@@ -163,10 +173,28 @@ class Recogniser:
 
         Raises:
             LevelError: there is neither a head for `level` nor `head-any`.
+            AudioError: a sample is NaN or infinite.
+            ModelError: the model gives NaN or infinity.
         """
-        head = head_for(level, self.heads)
+        return self.score_with(head_for(level, self.heads), samples, rate_hz)
+
+    def score_with(self, head: str, samples: FloatArray, rate_hz: int) -> Scores:
+        """Score one clip with a head of the caller's choice, as the self-test does.
+
+        Args:
+            head: One of `heads`.
+            samples: float32 [n_samples], n_samples >= 1.
+            rate_hz: Their rate.
+
+        Raises:
+            AudioError: a sample is NaN or infinite.
+            ModelError: the model gives NaN or infinity.
+        """
+        check_finite(samples, "clip")
         embeddings = self.embedder.embed(samples, rate_hz)
         logits = pooled_logits(embeddings, self.heads[head], self.pooling)
+        if not np.isfinite(logits).all():
+            raise ModelError(f"head-{head} gives {logits[~np.isfinite(logits)][0]} for a clip of finite samples")
         spec = self.head_specs.get(head, HeadSpec())
         probabilities = calibrated(logits, spec.calibration)
         return Scores(

@@ -44,7 +44,8 @@ def open_interpreter(model: bytes, *, runtime: Runtime = Runtime.LITERT, n_threa
         n_threads: Threads the runtime may use.
 
     Raises:
-        ModelError: the runtime is not installed, or it cannot load the model.
+        ModelError: the runtime is not installed, or it cannot load the model, or the model has not one float32 or int8
+            input and output.
     """
     return TfliteInterpreter(model, _interpreter_class(runtime), runtime, n_threads)
 
@@ -101,6 +102,7 @@ def runtime_version(runtime: Runtime) -> str:
 
 
 _DISTRIBUTIONS = {Runtime.LITERT: "ai-edge-litert", Runtime.TFLITE: "tflite-runtime"}
+_DTYPES = (np.float32, np.int8, np.uint8)
 _MODULES = {Runtime.LITERT: "ai_edge_litert.interpreter", Runtime.TFLITE: "tflite_runtime.interpreter"}
 
 
@@ -118,7 +120,14 @@ def _missing(runtime: Runtime) -> str:
 def _only(details: Sequence[Any], kind: str) -> Any:
     if len(details) != 1:
         raise ModelError(f"the model has {len(details)} {kind}s; exactly one is needed")
-    return details[0]
+    tensor = details[0]
+    if len(tensor["shape"]) < 2 or tensor["shape"][0] != 1:
+        raise ModelError(
+            f"the model's {kind} has the shape {tuple(tensor['shape'])}, without a batch axis of 1 in front"
+        )
+    if tensor["dtype"] not in _DTYPES or (tensor["dtype"] != np.float32 and not tensor["quantization"][0] > 0):
+        raise ModelError(f"the model's {kind} is {np.dtype(tensor['dtype'])}; it must be float32 or quantised int8")
+    return tensor
 
 
 def _quantised(values: FloatArray, tensor: Any) -> Any:

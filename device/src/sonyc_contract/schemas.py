@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,5 +31,18 @@ def write_schemas(folder: Path) -> None:
         write_whole(folder / name, schema_text(message).encode())
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Write the schemas into the folder that is the only argument; 0 ok, 1 failure, 2 usage."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m sonyc_contract.schemas FOLDER\n")
+        return 2
+    try:
+        write_schemas(Path(arguments[0]))
+    except OSError as error:
+        sys.stderr.write(f"{arguments[0]}: cannot be written: {error.strerror or error}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    write_schemas(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """TOML files, read once at the edge into frozen, validated objects."""
 
 import json
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,9 @@ class Settings(BaseModel):
 
 S = TypeVar("S", bound=BaseModel)
 
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 120
+
 
 def load_toml(path: Path, model: type[S]) -> S:
     """Read `path` and validate it as `model`.
@@ -30,7 +34,7 @@ def load_toml(path: Path, model: type[S]) -> S:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not TOML, or a number of 4,300 digits
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     try:
         # JSON's strict mode: a string is a path or an enum's value, but never a number or a boolean.
@@ -40,7 +44,7 @@ def load_toml(path: Path, model: type[S]) -> S:
 
 
 def describe(error: ValidationError) -> str:
-    """Say in one line what pydantic found: key, what is wrong, and the offending value."""
+    """Say in one line what pydantic found: key, what is wrong, and the offending value, shortened where it is long."""
     return "; ".join(_describe_one(dict(item)) for item in error.errors(include_url=False))
 
 
@@ -52,4 +56,4 @@ def _describe_one(item: dict[str, object]) -> str:
     if item["type"] == "missing":
         return f"key '{key}' is missing"
     message = str(item["msg"]).removeprefix("Value error, ")
-    return f"key '{key}': {message} (it is {item['input']!r})" if key else message
+    return f"key '{key}': {message} (it is {_REPR.repr(item['input'])})" if key else message

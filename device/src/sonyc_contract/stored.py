@@ -10,7 +10,7 @@ from sonyc_contract.files import sha256_hex
 from sonyc_contract.messages import StoredClip
 from sonyc_contract.settings import describe
 
-_CLIP_NAME = re.compile(r"[0-9a-f]{16}-\d+\.(mp3|flac)")
+_CLIP_NAME = re.compile(r"[0-9a-f]{16}-[1-9][0-9]*\.(mp3|flac)")
 
 
 def sidecar_path(audio: Path) -> Path:
@@ -40,6 +40,10 @@ def read_sidecar(audio: Path) -> StoredClip | None:
         ) from error
     except ValidationError as error:
         raise AudioError(f"{path}: not a clip's sidecar: {describe(error)}") from error
-    if sidecar.audio_file != audio.name or sidecar.sha256 != sha256_hex(audio.read_bytes()):
+    try:
+        digest = sha256_hex(audio.read_bytes())
+    except OSError as error:
+        raise AudioError(f"{audio}: cannot be read: {error.strerror or error}") from error
+    if sidecar.audio_file != audio.name or sidecar.sha256 != digest:
         raise AudioError(f"{audio}: not the bytes that {path.name} describes: altered or cut short")
     return sidecar
