@@ -71,26 +71,26 @@ clean: ## remove both environments and all caches; what studies wrote to out/ st
 .venv/.trainer: trainer-py311.lock
 	$(call make_venv,.venv)
 	@echo "setup: installing $$(grep -c == $<) packages into .venv (700 MB to fetch)"
-	@$(BIN)/pip $(INSTALL) --only-binary :all: -r $<
+	@$(BIN)/python -m pip $(INSTALL) --only-binary :all: -r $<
 	@touch $@
 
 .venv/.own: .venv/.trainer device/pyproject.toml trainer/pyproject.toml tools/pyproject.toml
 	@echo "setup: installing sonyc-device, sonyc-trainer and sonyc-tools into .venv"
-	@$(BIN)/pip $(INSTALL_OWN) -e device -e trainer -e tools
+	@$(BIN)/python -m pip $(INSTALL_OWN) -e device -e trainer -e tools
 	@touch $@
 
 .venv/.dev: .venv/.own dev-py311.lock
 	@echo "setup: installing what tests and checks need into .venv (100 MB to fetch)"
-	@$(BIN)/pip $(INSTALL) --no-build-isolation -r dev-py311.lock
+	@$(BIN)/python -m pip $(INSTALL) --no-build-isolation -r dev-py311.lock
 	@touch $@
 
 .venv-node/.locked: $(NODE_LOCK) node-test-py311.lock
 	$(call make_venv,.venv-node)
 	@echo "setup: installing $$(grep -c == $<) packages into .venv-node (100 MB to fetch)"
-	@$(NODE_BIN)/pip $(INSTALL) --only-binary :all: $(^:%=-r %)
+	@$(NODE_BIN)/python -m pip $(INSTALL) --only-binary :all: $(^:%=-r %)
 	@touch $@
 
 # After .venv's own packages: both write the same egg-info.
 .venv-node/.own: .venv-node/.locked device/pyproject.toml | .venv/.own
-	@$(NODE_BIN)/pip $(INSTALL_OWN) -e device
+	@$(NODE_BIN)/python -m pip $(INSTALL_OWN) -e device
 	@touch $@

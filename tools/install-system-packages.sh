@@ -4,8 +4,8 @@
 set -euo pipefail
 
 packages=(
-    mosquitto mosquitto-clients                                       # a real broker
-    pulseaudio pulseaudio-utils libasound2-plugins libportaudio2      # capture through PortAudio from a null sink
+    mosquitto                                                     # a real broker
+    pulseaudio pulseaudio-utils libasound2-plugins libportaudio2  # capture through PortAudio from a null sink
 )
 [[ $(uname -m) != aarch64 ]] || packages+=(libatomic1) # pedalboard's wheel links it there
 

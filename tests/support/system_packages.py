@@ -45,7 +45,6 @@ INSTALLED: dict[str, Callable[[], bool]] = {
     "libasound2-plugins": _has_alsa_pulse,
     "libportaudio2": lambda: ctypes.util.find_library("portaudio") is not None,
     "mosquitto": _program("mosquitto"),
-    "mosquitto-clients": _program("mosquitto_sub"),
     "pulseaudio": _program("pulseaudio"),
     "pulseaudio-utils": _program("paplay"),
 }
