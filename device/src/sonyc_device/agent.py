@@ -1,0 +1,312 @@
+"""The agent: source -> ring -> cutter -> clips -> encode, classify, store, label -> outbox -> publisher.
+
+Three threads of ours besides the source's: one cuts, one labels, one publishes; the calling thread supervises. Every
+queue is bounded. A microphone never waits: when labelling falls behind, the oldest clip in the queue is shed and
+becomes a gap. Files wait instead, so that nothing of them is lost.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from sonyc_contract.audio import FloatArray, from_int16, leq_dbfs
+from sonyc_contract.errors import ContractError
+from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, dump_message
+from sonyc_contract.messages import Clip as ClipFacts
+from sonyc_contract.recognise import Scores
+from sonyc_device.capture import AudioSource, Block, End, Gap, GapCause
+from sonyc_device.classification import Classifier
+from sonyc_device.clips import Clip, TimedClip
+from sonyc_device.clock import Clock, utc_of_sample
+from sonyc_device.config import Classified
+from sonyc_device.cutter import Cutter
+from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, StoreError
+from sonyc_device.labelling import NodeFacts, Verdict, label_event, stored_clip
+from sonyc_device.outbox import LABEL, Outbox
+from sonyc_device.publisher import Publisher
+from sonyc_device.ring import Ring
+from sonyc_device.store import ClipStore
+
+_LOGGER = logging.getLogger(__name__)
+
+READ_S: Final = 1.0
+MAX_WAITING_CLIPS: Final = 6
+STOP_WITHIN_S: Final = 4.5
+PUBLISH_ON_STOP_S: Final = 1.0
+_POLL_S: Final = 0.2
+
+
+@dataclass
+class Counters:
+    """What one run did; each field is written by one thread."""
+
+    clips_recorded: int = 0
+    clips_stored: int = 0
+    clips_failed: int = 0
+    labels_written: int = 0
+    samples_captured: int = 0
+    gaps: int = 0
+    clips_shed: int = 0
+    samples_lost: int = 0
+    files_refused: int = 0
+
+    def count_gap(self, gap: Gap) -> None:
+        """Count and log samples that are missing."""
+        self.gaps += 1
+        self.samples_lost += gap.n_samples
+        self.clips_shed += gap.cause is GapCause.SHED
+        _LOGGER.warning(
+            "gap", extra={"start_sample": gap.start_sample, "n_samples": gap.n_samples, "cause": gap.cause.value}
+        )
+
+    def count_refused(self, _path: object) -> None:
+        """Count a file that was left out."""
+        self.files_refused += 1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an agent is made of.
+
+    Attributes:
+        source: The microphone, or files.
+        ring: Where the source delivers.
+        cutter: Cuts what the ring gives.
+        classifier: Encodes and scores clips.
+        store: Where clips are written; None where none is.
+        outbox: Where labels wait.
+        publisher: Sends them.
+        clock: The node's clocks.
+        facts: What is the same in every label.
+        classified: What is given to the recogniser.
+        samples_per_s: How fast the source delivers; infinity for as fast as it is taken.
+        counters: What happens is counted here.
+    """
+
+    source: AudioSource
+    ring: Ring
+    cutter: Cutter
+    classifier: Classifier
+    store: ClipStore | None
+    outbox: Outbox
+    publisher: Publisher
+    clock: Clock
+    facts: NodeFacts
+    classified: Classified
+    samples_per_s: float
+    counters: Counters = field(default_factory=Counters)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        n_waiting: Labels that are not published yet; they stay in the outbox.
+        was_stopped: Whether it was asked to end before its source was exhausted.
+        error: Why it ended, if it was not to.
+    """
+
+    n_waiting: int
+    was_stopped: bool
+    error: DeviceError | None = None
+
+
+class Agent:
+    """Runs the pipeline until its source is exhausted, fails, or `stop` is called."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._counters = parts.counters
+        self._clips: queue.Queue[TimedClip | None] = queue.Queue(MAX_WAITING_CLIPS)
+        self._stop_requested = False
+        self._all_labelled = threading.Event()
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._error: DeviceError | None = None
+
+    def stop(self) -> None:
+        """Ask the agent to finish the clip in work and leave, within 5 s; a signal handler may call this."""
+        self._stop_requested = True
+        self._news.put(None)  # re-entrant, which an Event's `set` is not
+
+    def run(self, *, drain_timeout_s: float) -> Outcome:
+        """Record, label and publish.
+
+        Args:
+            drain_timeout_s: For how long to go on publishing when the source is exhausted.
+
+        Raises:
+            CaptureError: the source cannot be opened.
+        """
+        parts = self._parts
+        parts.source.start(parts.ring)
+        parts.publisher.start()
+        for target, name in ((self._cut_all, "cutter"), (self._label_all, "labeller")):
+            threading.Thread(target=target, name=name, daemon=True).start()
+        self._news.get()  # that all is labelled, or that it is time to stop
+        if not self._stop_requested:
+            self._drain(drain_timeout_s)
+        self._leave(time.monotonic() + STOP_WITHIN_S)
+        self._log_summary()
+        return Outcome(parts.outbox.n_rows, self._stop_requested, self._error)
+
+    def _drain(self, timeout_s: float) -> None:
+        until_s = time.monotonic() + timeout_s
+        while not self._stop_requested and time.monotonic() < until_s:
+            if self._parts.publisher.wait_until_empty(_POLL_S):
+                return
+
+    def _leave(self, leave_by_s: float) -> None:
+        """Finish the clip in work, give its label a moment to go out, and hang up; unsent labels stay in the outbox."""
+        parts = self._parts
+        parts.source.stop()
+        self._all_labelled.wait(max(0.0, leave_by_s - PUBLISH_ON_STOP_S - time.monotonic()))
+        for timed in self._abandoned():
+            self._counters.count_gap(_shed(timed.clip))
+        parts.publisher.wait_until_empty(min(PUBLISH_ON_STOP_S, max(0.0, leave_by_s - time.monotonic())))
+        parts.publisher.stop(timeout_s=max(0.0, leave_by_s - time.monotonic()))
+
+    def _abandoned(self) -> Iterator[TimedClip]:
+        while not self._all_labelled.is_set():
+            try:
+                timed = self._clips.get_nowait()
+            except queue.Empty:
+                return
+            if timed is not None:
+                yield timed
+
+    def _cut_all(self) -> None:
+        """Thread: cut what comes from the ring."""
+        try:
+            item = None
+            while not isinstance(item, End):
+                item = self._read()
+                for piece in self._parts.cutter.push(item):
+                    self._hand_over(piece)
+            self._error = item.error
+        except Exception as error:
+            _LOGGER.exception("cutting failed")
+            self._error = CaptureError(f"cutting failed: {error!r}")
+        finally:
+            self._clips.put(None)
+
+    def _read(self) -> Block | Gap | End:
+        try:
+            return self._parts.ring.read(round(READ_S * self._parts.facts.rate_hz))
+        except CaptureStalledError as error:
+            return End(error)
+
+    def _hand_over(self, piece: Clip | Gap) -> None:
+        if isinstance(piece, Gap):
+            self._counters.count_gap(piece)
+            return
+        timed = self._timed(piece)
+        while self._parts.source.is_live:
+            try:
+                self._clips.put_nowait(timed)
+                return
+            except queue.Full:
+                self._shed_oldest()
+        self._clips.put(timed)
+
+    def _shed_oldest(self) -> None:
+        try:
+            timed = self._clips.get_nowait()
+        except queue.Empty:
+            return
+        if timed is not None:
+            self._counters.count_gap(_shed(timed.clip))
+
+    def _timed(self, clip: Clip) -> TimedClip:
+        arrival = self._parts.ring.arrival
+        start_utc = utc_of_sample(
+            clip.start_sample,
+            n_arrived=arrival.n_samples,
+            arrived_s=arrival.monotonic_s,
+            samples_per_s=self._parts.samples_per_s,
+            clock=self._parts.clock,
+        )
+        return TimedClip(clip, start_utc, self._parts.clock.quality())
+
+    def _label_all(self) -> None:
+        """Thread: classify, store and label what was cut. A clip that fails is counted, and the next one goes on."""
+        while (timed := self._clips.get()) is not None:
+            self._counters.clips_recorded += 1
+            self._counters.samples_captured += len(timed.clip.samples)
+            try:
+                self._label(timed)
+            except (ContractError, DeviceError) as error:
+                self._counters.clips_failed += 1
+                _LOGGER.error("clip at sample %d has no label: %s", timed.clip.start_sample, error)
+            except Exception:
+                self._counters.clips_failed += 1
+                _LOGGER.exception("clip at sample %d has no label", timed.clip.start_sample)
+        self._all_labelled.set()
+        self._news.put(None)
+
+    def _label(self, timed: TimedClip) -> None:
+        parts = self._parts
+        # Reserved before anything is written: files are named by it, and it must never come twice.
+        clip = parts.facts.clip(parts.outbox.reserve(LABEL), timed)
+        samples = from_int16(timed.clip.samples)
+        data, scores = self._encode_and_score(samples)
+        verdict = Verdict(scores, parts.classified.value, leq_dbfs(samples))
+        label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores))
+        parts.outbox.put(LABEL, dump_message(label))
+        self._counters.labels_written += 1
+        parts.publisher.wake()
+        _log_label(label)
+
+    def _encode_and_score(self, samples: FloatArray) -> tuple[bytes, Scores]:
+        parts, rate_hz = self._parts, self._parts.facts.rate_hz
+        if parts.classified is Classified.STORED:
+            data = parts.classifier.encode(samples, rate_hz, level=parts.facts.level)
+            return data, parts.classifier.score_encoded(data, level=parts.facts.level)
+        data = parts.classifier.encode(samples, rate_hz, level=parts.facts.level) if parts.store else b""
+        return data, parts.classifier.score_raw(samples, rate_hz)
+
+    def _keep(self, clip: ClipFacts, data: bytes, scores: Scores) -> AudioRecord:
+        """Store the clip where it is to be stored; it is on the disk before its label is in the outbox."""
+        if self._parts.store is None:
+            return AudioRecord(kept=False, reason=AudioReason.MODE_NONE, n_bytes=len(data))
+        try:
+            self._parts.store.write(stored_clip(clip, data, scores), data)
+        except StoreError as error:
+            _LOGGER.error("audio not kept: %s", error)
+            return AudioRecord(kept=False, reason=AudioReason.WRITE_FAILED, n_bytes=len(data))
+        self._counters.clips_stored += 1
+        return AudioRecord(kept=True, reason=AudioReason.MODE_ALL, n_bytes=len(data))
+
+    def _log_summary(self) -> None:
+        counters, rate_hz = self._counters, self._parts.facts.rate_hz
+        _LOGGER.info(
+            "finished",
+            extra={
+                "clips_recorded": counters.clips_recorded,
+                "clips_stored": counters.clips_stored,
+                "clips_failed": counters.clips_failed,
+                "labels_written": counters.labels_written,
+                "labels_published": self._parts.publisher.n_published,
+                "labels_waiting": self._parts.outbox.n_rows,
+                "gaps": counters.gaps,
+                "clips_shed": counters.clips_shed,
+                "seconds_captured": counters.samples_captured / rate_hz,
+                "seconds_lost": counters.samples_lost / rate_hz,
+                "files_refused": counters.files_refused,
+            },
+        )
+
+
+def _shed(clip: Clip) -> Gap:
+    return Gap(clip.start_sample, len(clip.samples), GapCause.SHED)
+
+
+def _log_label(label: LabelEvent) -> None:
+    _LOGGER.info(
+        "label",
+        extra={"clip_id": label.clip_id, "detections": label.detections, "leq": round(label.sound_level.leq, 1)},
+    )

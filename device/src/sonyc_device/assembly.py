@@ -1,0 +1,177 @@
+"""Chooses the parts of an agent that a configuration asks for."""
+
+import math
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sonyc_contract.bundle import Bundle, read_bundle
+from sonyc_contract.errors import ConfigError
+from sonyc_device.agent import Agent, Counters, Parts
+from sonyc_device.audio_files import find_audio
+from sonyc_device.bundles import default_bundle_path
+from sonyc_device.capture import AudioSource
+from sonyc_device.classification import Classifier, require_served
+from sonyc_device.clock import SystemClock
+from sonyc_device.config import CaptureKind, CaptureSettings, MqttSettings, NodeConfig, OutboxSettings, StoreMode
+from sonyc_device.cutter import Cutter
+from sonyc_device.file_source import FileSource
+from sonyc_device.labelling import NodeFacts
+from sonyc_device.microphone import MicrophoneSource
+from sonyc_device.mqtt import Login, MqttMessenger
+from sonyc_device.outbox import Bounds, Outbox
+from sonyc_device.publisher import Publisher, PublisherSettings
+from sonyc_device.ring import Ring
+from sonyc_device.state import state_folder
+from sonyc_device.store import ClipStore
+
+RING_S: Final = 10.0
+STALLED_AFTER_S: Final = 10.0
+MIN_CLIP_S: Final = 1.0
+"""What is left before a gap must be about one window of the recogniser to be worth a label."""
+
+_DAY_S: Final = 86_400.0
+
+
+@contextmanager
+def open_agent(config: NodeConfig) -> Iterator[Agent]:
+    """Put an agent together, and close its files at the end.
+
+    Raises:
+        ContractError: the bundle cannot be used, or does not serve the node's level or storage rate; files to replay or
+            the password file cannot be read.
+        DeviceError: the state folder is held by another agent, or cannot be written.
+    """
+    bundle = served_bundle(config)
+    classifier = Classifier(bundle, runtime=config.classify.runtime, n_threads=config.classify.n_threads)
+    messenger = make_messenger(config.mqtt, client_id=config.node_id)
+    counters = Counters()
+    source = make_source(config.capture, counters)
+    with state_folder(config.state_folder) as folder:
+        outbox = Outbox(folder / "outbox.sqlite", _bounds(config.outbox), now_s=time.time)
+        try:
+            yield Agent(
+                Parts(
+                    source=source,
+                    ring=_make_ring(config.capture.rate_hz, source),
+                    cutter=_make_cutter(config.capture),
+                    classifier=classifier,
+                    store=None if config.store.mode is StoreMode.NONE else ClipStore(config.store.folder),
+                    outbox=outbox,
+                    publisher=Publisher(outbox, messenger, _publisher_settings(config)),
+                    clock=SystemClock(),
+                    facts=_facts(config, session=outbox.session),
+                    classified=config.classify.what,
+                    samples_per_s=_samples_per_s(config.capture),
+                    counters=counters,
+                )
+            )
+        finally:
+            outbox.close()
+
+
+def served_bundle(config: NodeConfig) -> Bundle:
+    """Read the node's bundle, and see that it serves the node's level and storage rate.
+
+    Raises:
+        BundleError: it cannot be read, or is for another storage rate.
+        LevelError: it has no head for the level.
+    """
+    bundle = read_bundle(config.classify.bundle or default_bundle_path())
+    require_served(bundle, level=config.served_level, storage_rate_hz=config.store.storage_rate_hz)
+    return bundle
+
+
+def make_messenger(settings: MqttSettings, *, client_id: str) -> MqttMessenger:
+    """Make the way to the broker.
+
+    Raises:
+        ConfigError: the password file cannot be read.
+    """
+    login = Login(
+        host=settings.host,
+        port=settings.port,
+        client_id=client_id,
+        username=settings.username,
+        password=read_password(settings.password_file),
+        keepalive_s=settings.keepalive_s,
+    )
+    return MqttMessenger(login, max_in_flight=settings.max_in_flight)
+
+
+def read_password(path: Path | None) -> str:
+    """Read the password, the first line of a file; empty where there is none.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the broker's password cannot be read: {error}") from error
+
+
+def make_source(settings: CaptureSettings, counters: Counters) -> AudioSource:
+    """Choose where samples come from.
+
+    Raises:
+        AudioError: a folder of files to replay holds no audio file.
+    """
+    if settings.source is CaptureKind.FILES:
+        return FileSource(
+            find_audio(settings.files),
+            rate_hz=settings.rate_hz,
+            speed=settings.speed,
+            loop=settings.loop,
+            on_refused=counters.count_refused,
+        )
+    return MicrophoneSource(
+        device=settings.device, rate_hz=settings.rate_hz, n_channels=settings.channels, channel=settings.channel
+    )
+
+
+def _make_ring(rate_hz: int, source: AudioSource) -> Ring:
+    return Ring(
+        round(RING_S * rate_hz),
+        waits_when_full=not source.is_live,
+        stalled_after_s=STALLED_AFTER_S if source.is_live else None,
+    )
+
+
+def _make_cutter(settings: CaptureSettings) -> Cutter:
+    return Cutter(
+        clip_samples=round(settings.clip_s * settings.rate_hz), min_samples=round(MIN_CLIP_S * settings.rate_hz)
+    )
+
+
+def _samples_per_s(settings: CaptureSettings) -> float:
+    speed = settings.speed if settings.source is CaptureKind.FILES else 1.0
+    return settings.rate_hz * speed if speed else math.inf
+
+
+def _facts(config: NodeConfig, *, session: str) -> NodeFacts:
+    return NodeFacts(
+        node=config.node_id,
+        session=session,
+        run=secrets.token_hex(8),
+        level=config.store.level,
+        storage_rate_hz=config.store.storage_rate_hz,
+        rate_hz=config.capture.rate_hz,
+    )
+
+
+def _bounds(settings: OutboxSettings) -> Bounds:
+    return Bounds(settings.max_rows, settings.max_bytes, settings.max_age_days * _DAY_S)
+
+
+def _publisher_settings(config: NodeConfig) -> PublisherSettings:
+    return PublisherSettings(
+        topic=f"{config.mqtt.prefix}/v1/{config.node_id}",
+        keepalive_s=config.mqtt.keepalive_s,
+        reconnect_max_s=config.mqtt.reconnect_max_s,
+    )

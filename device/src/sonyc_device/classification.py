@@ -1,0 +1,138 @@
+"""Classifies clips as the node does: what was stored, or would have been, is given to the head of its level."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sonyc_contract.audio import FloatArray, from_int16, read_audio, resample, to_int16
+from sonyc_contract.bundle import Bundle
+from sonyc_contract.codec import decode, encode
+from sonyc_contract.errors import AudioError, BundleError
+from sonyc_contract.levels import Level
+from sonyc_contract.recognise import Recogniser, Scores
+from sonyc_contract.runtime import Runtime
+from sonyc_contract.stored import read_sidecar
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """What was found in one file.
+
+    Attributes:
+        scores: Probabilities, detections and head.
+        level: The level whose head was used.
+        duration_s: Length of the audio.
+        is_cut: Whether the file promised more samples than it held.
+        took_ms: Milliseconds from the samples as read to the scores: resampling, codec and recogniser.
+    """
+
+    scores: Scores
+    level: Level
+    duration_s: float
+    is_cut: bool
+    took_ms: float
+
+
+class Classifier:
+    """A bundle's recogniser with the codec in front of it. Not for two threads at a time."""
+
+    def __init__(self, bundle: Bundle, *, runtime: Runtime = Runtime.LITERT, n_threads: int = 1) -> None:
+        """Open the models.
+
+        Raises:
+            ModelError: the runtime is missing or cannot load them.
+            BundleError: the runtime is older than the bundle asks for.
+        """
+        self.bundle = bundle
+        self.storage_rate_hz = bundle.manifest.storage_rate_hz
+        with native_messages_muted():
+            self._recogniser: Recogniser = bundle.recogniser(runtime=runtime, n_threads=n_threads)
+
+    def encode(self, samples: FloatArray, rate_hz: int, *, level: Level) -> bytes:
+        """Encode float32 [n] as the store keeps it: at the bundle's storage rate and `level`."""
+        return encode(resample(samples, rate_hz, self.storage_rate_hz), self.storage_rate_hz, level=level)
+
+    def score_encoded(self, data: bytes, *, level: Level) -> Scores:
+        """Decode what `encode` gave, or the store kept, and score it with the head of its level.
+
+        Raises:
+            CodecError: the bytes do not decode.
+            LevelError: the bundle has no head for `level`.
+        """
+        samples, rate_hz = decode(data)
+        return self._recogniser.score(samples, rate_hz, level=level)
+
+    def score_raw(self, samples: FloatArray, rate_hz: int) -> Scores:
+        """Score float32 [n] as `pcm`: at the storage rate and in 16 bits, without a codec.
+
+        Raises:
+            LevelError: the bundle has no head for `pcm`.
+        """
+        at_rate = from_int16(to_int16(resample(samples, rate_hz, self.storage_rate_hz)))
+        return self._recogniser.score(at_rate, self.storage_rate_hz, level=Level.PCM)
+
+    def score_file(self, path: Path, *, level: Level = Level.PCM) -> FileScores:
+        """Classify one file. One that an agent stored is only decoded; any other goes through the codec at `level`.
+
+        Raises:
+            AudioError: the file is not usable audio, or is a stored clip without its sidecar or of another rate.
+            LevelError: the bundle has no head for the level.
+        """
+        audio = read_audio(path)
+        sidecar = read_sidecar(path)
+        if sidecar is not None and sidecar.storage_rate_hz != self.storage_rate_hz:
+            raise AudioError(
+                f"{path}: stored at {sidecar.storage_rate_hz} Hz, but the bundle is for {self.storage_rate_hz} Hz; use "
+                "a bundle for that rate"
+            )
+        started_s = time.perf_counter()
+        if sidecar is not None:
+            level = sidecar.level
+            scores = self._recogniser.score(audio.samples, audio.rate_hz, level=level)
+        elif level is Level.PCM:
+            scores = self.score_raw(audio.samples, audio.rate_hz)
+        else:
+            scores = self.score_encoded(self.encode(audio.samples, audio.rate_hz, level=level), level=level)
+        took_ms = 1000.0 * (time.perf_counter() - started_s)
+        return FileScores(scores, level, audio.duration_s, audio.is_cut, took_ms)
+
+
+def require_served(bundle: Bundle, *, level: Level, storage_rate_hz: int) -> None:
+    """See that a bundle serves a node's level and storage rate.
+
+    Raises:
+        LevelError: it has no head for `level`.
+        BundleError: it is for clips of another storage rate.
+    """
+    bundle.head_for(level)
+    require_storage_rate(bundle, storage_rate_hz)
+
+
+def require_storage_rate(bundle: Bundle, storage_rate_hz: int) -> None:
+    """See that a bundle is for clips of a storage rate; the same level at another rate is another codec.
+
+    Raises:
+        BundleError: it is for another.
+    """
+    served_hz = bundle.manifest.storage_rate_hz
+    if served_hz != storage_rate_hz:
+        raise BundleError(
+            f"bundle {bundle.manifest.name!r} is for clips stored at {served_hz} Hz, but storage_rate_hz = "
+            f"{storage_rate_hz}: change the one or the other"
+        )
+
+
+@contextmanager
+def native_messages_muted() -> Iterator[None]:
+    """Keep the runtimes' own lines off standard error while they load, where one is written for each error of ours."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as sink:
+            os.dup2(sink.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,155 @@
+"""The node's configuration: one TOML file, read once into frozen tables.
+
+`firmware_config/node.toml` explains every key.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
+from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ
+from sonyc_contract.levels import Level
+from sonyc_contract.messages import NodeId
+from sonyc_contract.runtime import Runtime
+from sonyc_contract.settings import Settings, load_toml
+
+
+class CaptureKind(StrEnum):
+    """Where samples come from."""
+
+    MICROPHONE = "microphone"
+    FILES = "files"
+
+
+class StoreMode(StrEnum):
+    """Which clips are written to the disk."""
+
+    NONE = "none"
+    ALL = "all"
+
+
+class Classified(StrEnum):
+    """What is given to the recogniser."""
+
+    STORED = "stored"
+    """The clip after its way through the codec, as stored or as it would have been."""
+    PCM = "pcm"
+    """The clip as recorded; the codec is skipped."""
+
+
+class CaptureSettings(Settings):
+    """`[capture]`: where samples come from, and how they are cut."""
+
+    source: CaptureKind = CaptureKind.MICROPHONE
+    device: str = ""
+    rate_hz: int = Field(default=48_000, ge=MIN_RATE_HZ, le=MAX_RATE_HZ)
+    channels: int = Field(default=1, ge=1, le=64)
+    channel: int = Field(default=1, ge=1, le=64)
+    clip_s: float = Field(default=10.0, ge=1.0, le=60.0)
+    files: tuple[Path, ...] = ()
+    speed: float = Field(default=1.0, ge=0.0, le=1000.0)
+    loop: bool = False
+
+    @model_validator(mode="after")
+    def _fits_source(self) -> "CaptureSettings":
+        if self.source is CaptureKind.FILES and not self.files:
+            raise ValueError("source = 'files' needs `files`, a list of audio files or folders")
+        if self.channel > self.channels:
+            raise ValueError(f"channel = {self.channel}, but the device is opened with channels = {self.channels}")
+        return self
+
+
+class StoreSettings(Settings):
+    """`[store]`: how clips are coded, and which are kept."""
+
+    mode: StoreMode = StoreMode.NONE
+    clear: bool = False
+    level: Level = Level.V5
+    storage_rate_hz: int = Field(default=DEFAULT_STORAGE_RATE_HZ, gt=0)
+    folder: Path = Path("/var/lib/sonyc-device/clips")
+
+    @model_validator(mode="after")
+    def _is_permitted(self) -> "StoreSettings":
+        if self.mode is not StoreMode.NONE and not self.clear:
+            raise ValueError(
+                f"mode = '{self.mode}' keeps recordings that anybody with the card can hear: set clear = true to "
+                "permit it, or mode = 'none'"
+            )
+        return self
+
+
+class ClassifySettings(Settings):
+    """`[classify]`: what is classified, and by what."""
+
+    what: Classified = Classified.STORED
+    bundle: Path | None = None
+    runtime: Runtime = Runtime.LITERT
+    n_threads: int = Field(default=1, ge=1, le=16)
+
+
+class MqttSettings(Settings):
+    """`[mqtt]`: where labels are published."""
+
+    host: str = Field(default="localhost", min_length=1)
+    port: int = Field(default=1883, ge=1, le=65_535)
+    prefix: str = Field(default="sonyc", pattern=r"^[^+#\s/]+(/[^+#\s/]+)*$")
+    username: str = ""
+    password_file: Path | None = None
+    keepalive_s: int = Field(default=60, ge=2, le=3_600)
+    reconnect_max_s: float = Field(default=60.0, ge=0.1, le=3_600.0)
+    max_in_flight: int = Field(default=20, ge=1, le=1_000)
+
+
+class OutboxSettings(Settings):
+    """`[outbox]`: how many unpublished labels are kept, at most."""
+
+    max_rows: int = Field(default=500_000, ge=1)
+    max_bytes: int = Field(default=1_000_000_000, ge=10_000)
+    max_age_days: float = Field(default=90.0, gt=0.0)
+
+
+class NodeConfig(Settings):
+    """The whole file."""
+
+    node_id: NodeId
+    state_folder: Path = Path("/var/lib/sonyc-device")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    capture: CaptureSettings = CaptureSettings()
+    store: StoreSettings = StoreSettings()
+    classify: ClassifySettings = ClassifySettings()
+    mqtt: MqttSettings = MqttSettings()
+    outbox: OutboxSettings = OutboxSettings()
+
+    @property
+    def served_level(self) -> Level:
+        """The level whose head classifies."""
+        return self.store.level if self.classify.what is Classified.STORED else Level.PCM
+
+
+def load_config(path: Path) -> NodeConfig:
+    """Read a node's configuration; relative paths in it are meant from the folder it lies in.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or has an unknown key, a wrong type or a value out of range; the
+            message names file, key, value and what is allowed.
+    """
+    return _anchored(load_toml(path, NodeConfig), path.parent)
+
+
+def _anchored(config: NodeConfig, folder: Path) -> NodeConfig:
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else folder / path.expanduser()
+
+    capture = config.capture.model_copy(update={"files": tuple(at(path) for path in config.capture.files)})
+    return config.model_copy(
+        update={
+            "state_folder": at(config.state_folder),
+            "capture": capture,
+            "store": config.store.model_copy(update={"folder": at(config.store.folder)}),
+            "classify": config.classify.model_copy(update={"bundle": at(config.classify.bundle)}),
+            "mqtt": config.mqtt.model_copy(update={"password_file": at(config.mqtt.password_file)}),
+        }
+    )

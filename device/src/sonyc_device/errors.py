@@ -1,0 +1,38 @@
+"""The errors of the agent.
+
+DeviceError
+├── CaptureError          the microphone or the files do not deliver
+│   └── CaptureStalledError   the device is open, but no sample has come for too long
+├── StoreError            a clip cannot be written
+├── OutboxError           a label cannot be kept for publishing
+├── MessengerError        the broker is not reached, refuses, or is lost
+└── AgentRunningError     another agent uses the same state folder
+"""
+
+
+class DeviceError(Exception):
+    """Root of every error that the agent raises; its message is one line for a person."""
+
+
+class CaptureError(DeviceError):
+    """The microphone or the files do not deliver."""
+
+
+class CaptureStalledError(CaptureError):
+    """The device is open, but no sample has come for too long."""
+
+
+class StoreError(DeviceError):
+    """A clip cannot be written."""
+
+
+class OutboxError(DeviceError):
+    """A label cannot be kept for publishing."""
+
+
+class MessengerError(DeviceError):
+    """The broker is not reached, refuses, or is lost."""
+
+
+class AgentRunningError(DeviceError):
+    """Another agent uses the same state folder."""
