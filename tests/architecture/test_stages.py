@@ -16,7 +16,7 @@ AGENT_STAGES = (
 # What stages and their surroundings share: nouns, protocols, settings, errors.
 AGENT_SHARED = ("capture", "clips", "clock", "config", "errors", "messenger")
 # What puts stages together or stands beside them; no stage may import it.
-AGENT_AROUND = ("__init__", "agent", "audio_files", "bundles", "cli", "logs", "state")
+AGENT_AROUND = ("__init__", "agent", "assembly", "audio_files", "bundles", "cli", "logs", "preflight", "state")
 
 TRAINER_STAGES = "sonyc_trainer.stages"
 
