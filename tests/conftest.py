@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sonyc_contract.runtime import Runtime
 from support.broker import Mosquitto
@@ -21,6 +22,10 @@ _TEST_ENV = os.environ.get("SONYC_TEST_ENV", "trainer")
 _RUNTIMES = {"trainer": (Runtime.LITERT, Runtime.TFLITE), "node": (Runtime.LITERT,)}
 _RUNTIME_MODULES = {Runtime.LITERT: "ai_edge_litert", Runtime.TFLITE: "tflite_runtime"}
 _N_SINKS = count()
+
+# The same examples in every run, and no test that depends on how busy the machine is.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
