@@ -5,6 +5,7 @@ TrainerError
 ├── SelectionError    a selection or split that leaves too little to learn from or to measure
 ├── StageError        a stage that cannot run yet, or whose results are another study's
 ├── EmbeddingError    an embedding that cannot be had
+├── TrainingError     a training that has nothing to learn from, or went astray
 └── ExportError       exported files that do not load, or do not agree with Keras
 """
 
@@ -27,6 +28,10 @@ class StageError(TrainerError):
 
 class EmbeddingError(TrainerError):
     """An embedding cannot be had: a missing file, weights that do not fit."""
+
+
+class TrainingError(TrainerError):
+    """A training has nothing to learn from or to stop by, or went astray."""
 
 
 class ExportError(TrainerError):

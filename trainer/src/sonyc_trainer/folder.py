@@ -13,9 +13,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from sonyc_contract.bundle import head_member
 from sonyc_contract.codec import encoder_version
 from sonyc_contract.files import sha256_hex, write_whole
 from sonyc_contract.levels import Level
+from sonyc_contract.recognise import ANY_HEAD
 from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stages import Stage
@@ -141,6 +143,24 @@ class StudyFolder:
     def head(self, name: str) -> Path:
         """Keras file of a head: a level's, or `any`."""
         return self.of(Stage.TRAIN) / f"head-{name}.keras"
+
+    def head_model(self, name: str) -> Path:
+        """TFLite file of a head."""
+        return self.of(Stage.TRAIN) / head_member(name)
+
+    def head_record(self, name: str) -> Path:
+        """How a head learned; written last, so that a head which has it is whole."""
+        return self.of(Stage.TRAIN) / f"head-{name}.json"
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """The heads of the study: a level each, and `any`."""
+        return (*self.study.train.levels, *([ANY_HEAD] if self.study.train.robust else []))
+
+    @property
+    def predictions(self) -> Path:
+        """Table of probabilities per clip, head and tested level."""
+        return self.of(Stage.EVALUATE) / "predictions.parquet"
 
     @property
     def bundle(self) -> Path:

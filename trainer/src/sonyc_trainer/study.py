@@ -222,8 +222,10 @@ class TrainSettings(Settings):
     """0 is a linear head."""
     epochs: int = Field(default=200, ge=1, le=10_000)
     patience: int = Field(default=20, ge=1)
+    """Epochs without a better validation loss after which to stop."""
     batch_size: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0, le=1)
+    weight_decay: float = Field(default=1e-2, ge=0, le=1)
 
 
 class ExportSettings(Settings):

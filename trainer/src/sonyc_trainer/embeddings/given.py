@@ -1,0 +1,118 @@
+"""Embeddings that are there already: a TFLite file, or the one in a bundle."""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sonyc_contract.bundle import EMBEDDING, read_bundle
+from sonyc_contract.errors import BundleError, FrontendError, ModelError
+from sonyc_contract.frontend import PRESETS, FrontendSpec, preset
+from sonyc_contract.recognise import EmbeddingSpec, InputLayout
+from sonyc_contract.runtime import Interpreter, open_interpreter
+from sonyc_contract.settings import describe
+from sonyc_trainer.context import StageContext
+from sonyc_trainer.embeddings.embedding import Embedding
+from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.study import EmbeddingSettings
+
+_DEFAULT_WINDOW_S = 1.0
+
+
+@dataclass(frozen=True)
+class BundledEmbedding:
+    """The embedding of a finished bundle.
+
+    Attributes:
+        path: The bundle.
+        hop_s: From window to window in this study, whatever it is in the bundle.
+    """
+
+    path: Path
+    hop_s: float
+
+    def make(self, folder: StudyFolder, context: StageContext) -> Embedding:
+        """Take the embedding out of the bundle.
+
+        Raises:
+            EmbeddingError: the file is no bundle, or `hop_s` does not fit its front end.
+        """
+        try:
+            bundle = read_bundle(self.path)
+            document = bundle.manifest.embedding.model_dump() | {"hop_s": self.hop_s}
+            return Embedding(EmbeddingSpec.model_validate(document), bundle.members[EMBEDDING])
+        except BundleError as error:
+            raise EmbeddingError(f"[embedding] weights: {error}") from error
+        except ValidationError as error:
+            raise EmbeddingError(f"[embedding] hop_s: {describe(error)}") from error
+
+
+@dataclass(frozen=True)
+class TfliteEmbedding:
+    """A TFLite file that takes the log-mel of one of our front ends, with float32 or int8 input and output."""
+
+    settings: EmbeddingSettings
+
+    def make(self, folder: StudyFolder, context: StageContext) -> Embedding:
+        """Read the file and fit the front end to its input.
+
+        Raises:
+            EmbeddingError: the file is missing or does not load, no front end is named, or its log-mel does not fit.
+        """
+        path = self.settings.model_path or Path()
+        try:
+            model = path.read_bytes()
+            interpreter = open_interpreter(model)
+        except OSError as error:
+            raise EmbeddingError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except ModelError as error:
+            raise EmbeddingError(f"{path}: {error}") from error
+        if len(interpreter.input_shape) <= 1:
+            raise EmbeddingError(
+                f"{path}: takes {interpreter.input_shape}, a waveform; this version feeds log-mel: give a build of the "
+                "model that starts at the log-mel, and name its front end"
+            )
+        return Embedding(self._spec(path, interpreter), model)
+
+    def _spec(self, path: Path, interpreter: Interpreter) -> EmbeddingSpec:
+        frontend = self._frontend(path)
+        window_s = self.settings.window_s or _DEFAULT_WINDOW_S
+        try:
+            return EmbeddingSpec(
+                name=path.stem[:80],
+                frontend=frontend,
+                window_s=window_s,
+                hop_s=self.settings.hop_s,
+                layout=_layout(path, interpreter, frontend, window_s),
+                n_dimensions=prod(interpreter.output_shape),
+            )
+        except ValidationError as error:
+            raise EmbeddingError(f"[embedding] with {path}: {describe(error)}") from error
+
+    def _frontend(self, path: Path) -> FrontendSpec:
+        if self.settings.frontend is None:
+            raise EmbeddingError(
+                f"[embedding] kind = 'tflite:{path}' needs 'frontend', the log-mel that the model takes: one of "
+                f"{', '.join(PRESETS)}"
+            )
+        try:
+            return preset(self.settings.frontend)
+        except FrontendError as error:
+            raise EmbeddingError(f"[embedding] frontend: {error}") from error
+
+
+def _layout(path: Path, interpreter: Interpreter, frontend: FrontendSpec, window_s: float) -> InputLayout:
+    n_frames = frontend.n_frames(round(window_s * frontend.rate_hz))
+    shapes = {
+        InputLayout.TIME_MEL: (n_frames, frontend.n_mels, 1),
+        InputLayout.MEL_TIME: (frontend.n_mels, n_frames, 1),
+    }
+    for layout, shape in shapes.items():
+        if interpreter.input_shape == shape:
+            return layout
+    raise EmbeddingError(
+        f"{path}: takes {interpreter.input_shape}, but front end {frontend.name!r} with windows of {window_s} s gives "
+        f"{shapes[InputLayout.TIME_MEL]}: set [embedding] frontend and window_s to those of the model"
+    )

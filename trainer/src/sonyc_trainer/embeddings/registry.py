@@ -1,0 +1,41 @@
+"""The kinds of embedding that this version has."""
+
+from collections.abc import Callable
+from typing import Final
+
+from sonyc_trainer.embeddings.compact import CompactEmbedding
+from sonyc_trainer.embeddings.embedding import EmbeddingSource
+from sonyc_trainer.embeddings.given import BundledEmbedding, TfliteEmbedding
+from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.study import Study
+
+
+def _compact(study: Study) -> EmbeddingSource:
+    if study.embedding.weights is not None:
+        return BundledEmbedding(study.embedding.weights, study.embedding.hop_s)
+    return CompactEmbedding(study)
+
+
+def _tflite(study: Study) -> EmbeddingSource:
+    return TfliteEmbedding(study.embedding)
+
+
+SOURCES: Final[dict[str, Callable[[Study], EmbeddingSource]]] = {"compact": _compact, "tflite": _tflite}
+"""By the part of `[embedding] kind` before the colon."""
+
+
+def source_for(study: Study) -> EmbeddingSource:
+    """Choose the source that `[embedding]` names.
+
+    Raises:
+        EmbeddingError: this version has no such kind.
+    """
+    kind = study.embedding.kind.partition(":")[0]
+    try:
+        make = SOURCES[kind]
+    except KeyError:
+        raise EmbeddingError(
+            f"embedding kind {kind!r} is not in this version; [embedding] kind can be {', '.join(SOURCES)} here "
+            "(tflite as 'tflite:PATH')"
+        ) from None
+    return make(study)
