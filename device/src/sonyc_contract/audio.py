@@ -76,7 +76,7 @@ def parse_audio(data: bytes, name: str) -> Audio:
     Raises:
         AudioError: as `read_audio`.
     """
-    file = io.BytesIO(data)
+    file = _Bytes(data)
     return _read(file, file, name)
 
 
@@ -128,6 +128,16 @@ def leq_dbfs(samples: FloatArray) -> float:
     """
     energy = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
     return max(10.0 * float(np.log10(energy)), -200.0) if energy > 0.0 else -200.0
+
+
+class _Bytes(io.BytesIO):
+    """Stays where it is instead of raising: libsndfile seeks before the start of damaged files."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()
 
 
 def _read(file: BinaryIO, source: bytes | BinaryIO, name: str) -> Audio:
