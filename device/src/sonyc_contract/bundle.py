@@ -145,6 +145,7 @@ class Bundle:
         self._check_runtime(runtime)
         manifest = self.manifest
         embedding = open_interpreter(self.members[EMBEDDING], runtime=runtime, n_threads=n_threads)
+        embedder = Embedder(manifest.embedding, embedding)
         heads = {
             name: open_interpreter(self.members[head_member(name)], runtime=runtime, n_threads=n_threads)
             for name in manifest.heads
@@ -152,7 +153,7 @@ class Bundle:
         for name, head in heads.items():
             if (head.input_shape, head.output_shape) != ((manifest.embedding.n_dimensions,), (N_LABELS,)):
                 raise ModelError(f"head-{name} goes from {head.input_shape} to {head.output_shape}, which does not fit")
-        return Recogniser(Embedder(manifest.embedding, embedding), heads, manifest.heads, manifest.pooling)
+        return Recogniser(embedder, heads, manifest.heads, manifest.pooling)
 
     def _check_runtime(self, runtime: Runtime) -> None:
         wanted = self.manifest.minimum_runtime.get(runtime)
