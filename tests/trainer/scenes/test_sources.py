@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from sonyc_trainer.scenes.plan import _KIND_WEIGHTS
+from sonyc_trainer.scenes.plan import KIND_WEIGHTS
 from sonyc_trainer.scenes.settings import RATE_HZ
 from sonyc_trainer.scenes.sources import synthesise
 from sonyc_trainer.scenes.sources.alerts import Signal, Sweep, draw_signal, pitch_hz, signalling
@@ -27,7 +27,7 @@ from sonyc_trainer.scenes.sources.voice import (
 )
 
 FOUR_S = 4 * RATE_HZ
-KINDS = [(label, kind) for label, kinds in _KIND_WEIGHTS.items() for kind in kinds]
+KINDS = [(label, kind) for label, kinds in KIND_WEIGHTS.items() for kind in kinds]
 
 
 def rng(seed=0):

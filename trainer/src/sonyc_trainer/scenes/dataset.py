@@ -44,8 +44,8 @@ def write_dataset(
 ) -> Path:
     """Write a dataset, or what is missing of it.
 
-    A run that was interrupted goes on where it stopped; with other settings everything that the generator wrote is
-    replaced, except that clips stay when only their number changes.
+    A run that was interrupted goes on where it stopped. With other settings every clip in the folder's `audio/` is
+    replaced; where only their number changes, those that both have stay.
 
     Args:
         folder: Made if need be. Either empty, or written by an earlier call.

@@ -28,7 +28,7 @@ class Spectrum:
 
     def gains(self, n_fft: int) -> FloatArray:
         """Amplitude at every bin of a real FFT: float32 [n_fft // 2 + 1]."""
-        # Read from 4,096 points: interpolating at a clip's 230,000 bins takes 6 ms, this 0.3.
+        # Read from 4,096 points: interpolating at a clip's 230,000 bins takes 3.1 ms, this 0.4.
         points = 10.0 ** (np.interp(np.log(_GRID_HZ), np.log(self.hz), self.db) / 20)
         return np.asarray(points, dtype=np.float32)[_grid_points(n_fft)]
 
@@ -64,7 +64,7 @@ def white(rng: Rng, n_samples: int) -> FloatArray:
 def coloured(rng: Rng, n_samples: int, spectrum: Spectrum) -> FloatArray:
     """Noise of RMS 1 with a given spectrum: float32 [n_samples].
 
-    Every bin has its amplitude and a random phase: 1.5 ms for a clip's bins, where normal ones take 4.
+    Every bin has its amplitude and a random phase: 1.0 ms for a clip's bins, where normal ones take 3.9.
     """
     import scipy.fft
 

@@ -75,7 +75,7 @@ def _bark(dog: Dog, rng: Rng) -> FloatArray:
     points = course(n)
     hz = dog.pitch_hz * rng.uniform(0.92, 1.08) * _glide(dog, points)
     level = _swell(points) if dog.whines else _burst(points)
-    slope = 1.3 if dog.whines else 0.55
+    slope = 1.3 if dog.whines else 0.75
     voiced = tone(falling_table(rng, hz=dog.pitch_hz, slope=slope, roughness=0.3), to_samples(hz, n), n)
     noise = white(rng, n) * np.float32((0.1 if dog.whines else 1.0) * dog.roughness * 2.0)
     # A bark's voice is chaotic: its amplitude trembles at a fraction of its pitch.
