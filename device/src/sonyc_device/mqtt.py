@@ -9,6 +9,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -90,6 +91,7 @@ class _PahoLink:
         self._max_in_flight = max_in_flight
         self._deliver = deliver
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._is_accepted = False
         self._is_closed = threading.Event()
         self._client = _make_client(login, version)
         self._client.on_connect = self._on_connect
@@ -136,25 +138,27 @@ class _PahoLink:
         self._deliver = _ignore
         connection = self._client.socket()
         self._client.disconnect()
-        if connection is None:
-            return
-        self._is_closed.wait(_CLOSE_TIMEOUT_S)
-        try:
+        if connection is not None and not self._is_closed.wait(_CLOSE_TIMEOUT_S):
             # paho's thread would wait for a silent broker until the keep-alive has run out.
-            cast(socket.socket, connection).shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it was closed already
+            with suppress(OSError):
+                cast(socket.socket, connection).shutdown(socket.SHUT_RDWR)
+        # Without this cycle of references the client goes now, and its two sockets with it, not whenever the collector
+        # comes by: a night without a broker would use up all file descriptors.
+        self._client.on_connect = self._client.on_disconnect = self._client.on_publish = None
 
     def _on_connect(self, _client: "Client", _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             self._answers.put(_Answer(str(reason), is_about_version=reason.getName() == _UNSUPPORTED_VERSION))
         else:
+            self._is_accepted = True
             self._answers.put(_Answer(receive_maximum=getattr(properties, "ReceiveMaximum", None)))
 
     def _on_disconnect(self, _client: "Client", _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        # Before an answer: some brokers hang up on a version that they do not know.
-        self._answers.put(_Answer(f"hung up without an answer ({reason})", is_about_version=True))
-        self._deliver(Lost(f"connection lost: {reason}"))
+        if self._is_accepted:
+            self._deliver(Lost(f"connection lost: {reason}"))
+        else:
+            # Some brokers hang up on a version that they do not know.
+            self._answers.put(_Answer(f"hung up without an answer ({reason})", is_about_version=True))
         self._is_closed.set()
 
     def _on_publish(self, _client: "Client", _data: Any, mid: int, reason: Any, _properties: Any) -> None:

@@ -80,6 +80,11 @@ class Publisher:
         with self._progress:
             return self._progress.wait_for(lambda: self._outbox.n_rows == 0, timeout_s)
 
+    def pause_s(self, n_failures: int) -> float:
+        """Say how long to pause after so many failures in a row, n_failures >= 1: doubling, and half of it jitter."""
+        longest_s = min(self._settings.reconnect_max_s, RECONNECT_MIN_S * 2.0 ** min(n_failures - 1, 30))
+        return longest_s * (0.5 + 0.5 * self._jitter())
+
     def stop(self, timeout_s: float) -> None:
         """Hang up and end the thread; what is not acknowledged stays in the outbox."""
         self._stopping.set()
@@ -96,7 +101,7 @@ class Publisher:
             except Exception as error:  # noqa: BLE001 - the publisher goes on, whatever happened
                 n_failures = 1 if self.n_published > n_published else n_failures + 1
                 self._failed(error)
-                self._stopping.wait(self._pause_s(n_failures))
+                self._stopping.wait(self.pause_s(n_failures))
 
     def _failed(self, error: Exception) -> None:
         if self._stopping.is_set():
@@ -104,10 +109,6 @@ class Publisher:
         self.n_connection_failures += 1
         self.state = str(error)
         _LOGGER.warning("not publishing: %s; %d message(s) wait", error, self._outbox.n_rows)
-
-    def _pause_s(self, n_failures: int) -> float:
-        longest_s = min(self._settings.reconnect_max_s, RECONNECT_MIN_S * 2.0 ** min(n_failures - 1, 30))
-        return longest_s * (0.5 + 0.5 * self._jitter())
 
     def _serve(self) -> None:
         self._n_links += 1
@@ -136,9 +137,8 @@ class Publisher:
         except queue.Empty:
             return
         finally:
-            n_deleted = session.delete_acknowledged()
-            with self._progress:
-                self.n_published += n_deleted
+            with self._progress:  # who waits for an empty outbox must find them counted
+                self.n_published += session.delete_acknowledged()
                 self._progress.notify_all()
 
 

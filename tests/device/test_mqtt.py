@@ -1,0 +1,189 @@
+"""The messenger over paho against real brokers, and against one that never answers."""
+
+import gc
+import os
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sonyc_device.errors import MessengerError
+from sonyc_device.messenger import Acknowledged, Event, Lost
+from sonyc_device.mqtt import Login, MqttMessenger
+from support.broker import Mosquitto, free_port
+from support.embedded_broker import EmbeddedBroker
+from support.processes import wait_until
+from support.subscriber import Subscriber
+from support.system_packages import require_system
+
+
+def messenger(port: int, *, timeout_s: float = 10.0, max_in_flight: int = 20, username: str = "") -> MqttMessenger:
+    login = Login("127.0.0.1", port, "node-1", username, password="wrong")
+    return MqttMessenger(login, max_in_flight=max_in_flight, connect_timeout_s=timeout_s)
+
+
+def test_message_is_acknowledged_and_arrives(mosquitto: Mosquitto) -> None:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+        link = messenger(mosquitto.port).connect(events.put)
+        ticket = link.send("sonyc/v1/node-1/label", b"{}")
+        assert events.get(timeout=10) == Acknowledged(ticket)
+        subscriber.wait_for(1)
+        (message,) = subscriber.messages
+        assert (message.topic, message.payload, message.qos, message.retain) == (
+            "sonyc/v1/node-1/label",
+            b"{}",
+            1,
+            False,
+        )
+        link.close()
+    assert "as node-1 (p5, c1" in mosquitto.log.read_text()
+
+
+def test_loss_of_the_broker_is_told(mosquitto: Mosquitto) -> None:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    link = messenger(mosquitto.port).connect(events.put)
+    mosquitto.stop()
+    assert isinstance(events.get(timeout=10), Lost)
+    with pytest.raises(MessengerError, match="not sent"):
+        link.send("t", b"")
+    link.close()
+
+
+def test_absent_broker_is_an_error_at_once() -> None:
+    port = free_port()
+    with pytest.raises(MessengerError, match=rf"broker 127\.0\.0\.1:{port} not reached: .*refused"):
+        messenger(port).connect(lambda _event: None)
+
+
+def test_broker_that_never_answers_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(MessengerError, match=r"accepted the connection but did not answer in 0\.2 s"):
+            messenger(port, timeout_s=0.2).connect(lambda _event: None)
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that asks for a password, which nobody has."""
+    require_system("mosquitto")
+    passwords = tmp_path / "passwords"
+    passwords.write_text("")
+    passwords.chmod(0o600)
+    broker = Mosquitto(tmp_path / "guarded", ["allow_anonymous false", f"password_file {passwords}"])
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def test_refused_login_is_named(guarded: Mosquitto) -> None:
+    with pytest.raises(MessengerError, match="refused: Not authorized"):
+        messenger(guarded.port, username="somebody").connect(lambda _event: None)
+
+
+@pytest.fixture
+def forbidding(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that lets in, but lets nobody write."""
+    require_system("mosquitto")
+    rules = tmp_path / "acl"
+    rules.write_text("topic read sonyc/#\n")
+    rules.chmod(0o600)
+    broker = Mosquitto(tmp_path / "forbidding", ["allow_anonymous true", f"acl_file {rules}"])
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def test_forbidden_message_is_not_taken_for_delivered(forbidding: Mosquitto) -> None:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    link = messenger(forbidding.port).connect(events.put)
+    link.send("sonyc/v1/node-1/label", b"{}")
+    assert events.get(timeout=10) == Lost("the broker refused a message: Not authorized")
+    link.close()
+
+
+def test_brokers_limit_of_messages_in_flight_is_kept(mosquitto: Mosquitto) -> None:
+    # mosquitto's receive maximum is 20 unless configured.
+    link = messenger(mosquitto.port, max_in_flight=500).connect(lambda _event: None)
+    assert link.max_in_flight == 20
+    link.close()
+    link = messenger(mosquitto.port, max_in_flight=5).connect(lambda _event: None)
+    assert link.max_in_flight == 5
+    link.close()
+
+
+def test_old_broker_is_spoken_to_in_its_version() -> None:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    with EmbeddedBroker() as broker:
+        way = messenger(broker.port)
+        for _ in range(2):
+            link = way.connect(events.put)
+            ticket = link.send("sonyc/v1/node-1/label", b"{}")
+            assert events.get(timeout=10) == Acknowledged(ticket)
+            link.close()
+
+
+def test_broker_that_hangs_up_on_an_unknown_version_is_asked_in_the_other() -> None:
+    versions: list[int] = []
+
+    def serve(server: socket.socket) -> None:
+        for answer in (b"", b"\x20\x02\x00\x00"):
+            connection, _ = server.accept()
+            with connection:
+                versions.append(connection.recv(1000)[8])
+                connection.sendall(answer)
+                if answer:
+                    connection.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        link = messenger(server.getsockname()[1]).connect(lambda _event: None)
+        link.close()
+        thread.join(10)
+    assert versions == [5, 4]
+
+
+def test_closing_does_not_wait_for_a_silent_broker() -> None:
+    def serve(server: socket.socket, held: list[socket.socket]) -> None:
+        connection, _ = server.accept()
+        held.append(connection)
+        connection.recv(1000)
+        connection.sendall(b"\x20\x03\x00\x00\x00")
+
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server, held), daemon=True).start()
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        link = messenger(server.getsockname()[1]).connect(events.put)
+        link.send("t", b"never acknowledged")
+        link.close()
+        wait_until(lambda: not _paho_threads(), what="paho's thread to end")
+        held[0].close()
+    assert events.empty()
+
+
+def test_attempts_in_vain_use_up_no_file_descriptors() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        way = messenger(server.getsockname()[1], timeout_s=0.05)
+        gc.collect()
+        gc.disable()
+        try:
+            n_before = _n_descriptors()
+            for _ in range(10):
+                with pytest.raises(MessengerError, match="did not answer"):
+                    way.connect(lambda _event: None)
+            wait_until(lambda: _n_descriptors() <= n_before, what="descriptors to be closed")
+        finally:
+            gc.enable()
+
+
+def _n_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def _paho_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("paho")]

@@ -1,0 +1,67 @@
+"""A messenger at the publisher's seam that does what a test tells it to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sonyc_device.errors import MessengerError
+from sonyc_device.messenger import Acknowledged, Event, Lost
+
+
+@dataclass
+class FakeLink:
+    """A connection that keeps what was sent, and acknowledges when told to, or at once."""
+
+    deliver: Callable[[Event], None]
+    max_in_flight: int = 20
+    acknowledges: bool = True
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    is_closed: bool = False
+    is_broken: bool = False
+
+    def send(self, topic: str, payload: bytes) -> int:
+        """Keep a message; its ticket is its number within this link."""
+        if self.is_broken:
+            raise MessengerError("not sent: broken")
+        self.sent.append((topic, payload))
+        ticket = len(self.sent)
+        if self.acknowledges:
+            # Before `send` returns, as paho's callback may.
+            self.deliver(Acknowledged(ticket))
+        return ticket
+
+    def acknowledge(self, *tickets: int) -> None:
+        """Acknowledge messages by their tickets."""
+        for ticket in tickets:
+            self.deliver(Acknowledged(ticket))
+
+    def lose(self) -> None:
+        """Tell that the connection is gone."""
+        self.deliver(Lost("connection lost: told to"))
+
+    def close(self) -> None:
+        """Note that nobody uses it any more."""
+        self.is_closed = True
+
+
+@dataclass
+class FakeMessenger:
+    """Makes `FakeLink`s, or refuses."""
+
+    max_in_flight: int = 20
+    acknowledges: bool = True
+    refusal: str = ""
+    n_attempts: int = 0
+    links: list[FakeLink] = field(default_factory=list)
+
+    def connect(self, deliver: Callable[[Event], None]) -> FakeLink:
+        """Connect, unless `refusal` says why not."""
+        self.n_attempts += 1
+        if self.refusal:
+            raise MessengerError(self.refusal)
+        self.links.append(FakeLink(deliver, self.max_in_flight, self.acknowledges))
+        return self.links[-1]
+
+    @property
+    def payloads(self) -> list[bytes]:
+        """Everything that was sent, over all links."""
+        return [payload for link in self.links for _, payload in link.sent]
