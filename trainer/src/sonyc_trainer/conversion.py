@@ -59,7 +59,10 @@ class KerasInterpreter:
     """The contract's `Interpreter` over a Keras model, in float32 throughout."""
 
     def __init__(self, model: Any) -> None:
+        import tensorflow as tf
+
         self._model = model
+        self._call = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -73,5 +76,5 @@ class KerasInterpreter:
 
     def run(self, batch: FloatArray) -> FloatArray:
         """Give float32 [n, *output_shape] for float32 [n, *input_shape], n >= 1."""
-        parts = [self._model(batch[start : start + _BATCH], training=False) for start in range(0, len(batch), _BATCH)]
+        parts = [self._call(batch[start : start + _BATCH]) for start in range(0, len(batch), _BATCH)]
         return np.concatenate([np.asarray(part, np.float32) for part in parts])

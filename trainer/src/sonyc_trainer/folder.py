@@ -17,7 +17,7 @@ from sonyc_contract.bundle import head_member
 from sonyc_contract.codec import encoder_version
 from sonyc_contract.files import sha256_hex, write_whole
 from sonyc_contract.levels import Level
-from sonyc_contract.recognise import ANY_HEAD
+from sonyc_contract.recognise import ANY_HEAD, head_for
 from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stages import Stage
@@ -50,7 +50,9 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.EMBED: StageInputs(settings=("embedding",), after=(Stage.PRETRAIN,)),
     Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding"), after=(Stage.EMBED,)),
     Stage.EVALUATE: StageInputs(after=(Stage.TRAIN,)),
-    Stage.EXPORT: StageInputs(after=(Stage.TRAIN,)),
+    Stage.EXPORT: StageInputs(
+        settings=("export.min_top1_agreement", "export.max_probability_difference"), after=(Stage.TRAIN,)
+    ),
     Stage.BUNDLE: StageInputs(settings=("export", "name", "embedding"), after=(Stage.EXPORT, Stage.EVALUATE)),
     Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE,)),
 }
@@ -157,15 +159,44 @@ class StudyFolder:
         """The heads of the study: a level each, and `any`."""
         return (*self.study.train.levels, *([ANY_HEAD] if self.study.train.robust else []))
 
+    def levels_served(self, name: str) -> tuple[Level, ...]:
+        """The levels of the study at which a node uses a head; all, where each level has another."""
+        levels = self.study.compress.levels
+        return tuple(level for level in levels if head_for(level, dict.fromkeys(self.head_names)) == name) or levels
+
+    @property
+    def thresholds(self) -> Path:
+        """Each head's thresholds, chosen on the validation clips."""
+        return self.of(Stage.EVALUATE) / "thresholds.json"
+
     @property
     def predictions(self) -> Path:
         """Table of probabilities per clip, head and tested level."""
         return self.of(Stage.EVALUATE) / "predictions.parquet"
 
+    def exported(self, member: str) -> Path:
+        """A TFLite file that was compared with Keras, by the name that it will have in the bundle."""
+        return self.of(Stage.EXPORT) / member
+
+    @property
+    def agreement(self) -> Path:
+        """How far the exported files agree with Keras, by runtime."""
+        return self.of(Stage.EXPORT) / "agreement.json"
+
     @property
     def bundle(self) -> Path:
         """The finished bundle."""
         return self.of(Stage.BUNDLE) / f"{self.study.export.name}.bundle"
+
+    @property
+    def report(self) -> Path:
+        """The report, at the top of the folder, where a reader looks for it."""
+        return self.root / "report.md"
+
+    @property
+    def summary(self) -> Path:
+        """What the study found, for programs, beside the report."""
+        return self.root / "summary.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

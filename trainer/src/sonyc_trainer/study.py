@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ, STORAGE_RATES_HZ
 from sonyc_contract.errors import ConfigError
+from sonyc_contract.golden import MAX_TOLERANCE
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
@@ -233,9 +234,15 @@ class ExportSettings(Settings):
 
     name: str = Field(default="study", pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")
     licence: str = Field(default="not stated", min_length=1)
+    """Of the weights; it follows from what they were trained on."""
+    sources: tuple[str, ...] = ()
+    """Lines for the model card: who made the data, and under what licence."""
     min_top1_agreement: Fraction = 0.9
+    """Share of validation clips that must get the same class as from Keras, per head and runtime."""
     max_probability_difference: Fraction = 0.25
-    golden_tolerance: Fraction = 0.02
+    """How far a probability may be off there."""
+    golden_tolerance: float = Field(default=0.02, gt=0, le=MAX_TOLERANCE)
+    """How far a probability may be off in the bundle's self-test."""
 
 
 class Study(Settings):

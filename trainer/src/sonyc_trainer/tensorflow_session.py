@@ -1,12 +1,13 @@
 """TensorFlow as the trainer uses it: quiet, deterministic, with a fixed number of threads."""
 
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+
+from sonyc_trainer.quiet import output_to
 
 N_THREADS: Final = 2
 """Fixed, whatever the machine has: sums are split by thread, so another number gives other bits."""
@@ -27,7 +28,7 @@ def tensorflow_session(*, seed: int, log: Path) -> Iterator[Any]:
         RuntimeError: TensorFlow was started in this process with other threads.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _output_to(log), warnings.catch_warnings():
+    with output_to(log), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TensorFlow 2.15 itself uses what Python 3.11 deprecates
         import tensorflow as tf
 
@@ -43,21 +44,3 @@ def _fix_threads(tf: Any) -> None:
     if threading.get_intra_op_parallelism_threads() != N_THREADS:
         threading.set_intra_op_parallelism_threads(N_THREADS)
         threading.set_inter_op_parallelism_threads(1)
-
-
-@contextmanager
-def _output_to(log: Path) -> Iterator[None]:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, target in zip(saved, (1, 2), strict=True):
-            os.dup2(descriptor, target)
-            os.close(descriptor)

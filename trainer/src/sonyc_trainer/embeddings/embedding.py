@@ -8,11 +8,12 @@ from pydantic import ValidationError
 
 from sonyc_contract.files import sha256_hex, write_whole
 from sonyc_contract.recognise import Embedder, EmbeddingSpec
-from sonyc_contract.runtime import Runtime, open_interpreter
+from sonyc_contract.runtime import Interpreter, Runtime, open_interpreter
 from sonyc_contract.settings import describe
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.errors import EmbeddingError
 from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.quiet import NOWHERE, output_to
 
 SPEC_FILE: Final = "spec.json"
 MODEL_FILE: Final = "embedding.tflite"
@@ -46,7 +47,7 @@ class Embedding:
             ModelError: the runtime is missing or cannot load it.
             FrontendError: the model does not fit its front end.
         """
-        return Embedder(self.spec, open_interpreter(self.model, runtime=runtime))
+        return Embedder(self.spec, open_quietly(self.model, runtime))
 
 
 class EmbeddingSource(Protocol):
@@ -62,6 +63,16 @@ class EmbeddingSource(Protocol):
         Raises:
             EmbeddingError: a file is missing or does not fit, or there is nothing to train on.
         """
+
+
+def open_quietly(model: bytes, runtime: Runtime = Runtime.LITERT) -> Interpreter:
+    """Load a TFLite file on one thread, without the line in which the runtime praises its delegate.
+
+    Raises:
+        ModelError: the runtime is missing or cannot load it.
+    """
+    with output_to(NOWHERE):
+        return open_interpreter(model, runtime=runtime)
 
 
 def save_embedding(folder: Path, embedding: Embedding) -> None:

@@ -10,10 +10,10 @@ from sonyc_contract.bundle import EMBEDDING, read_bundle
 from sonyc_contract.errors import BundleError, FrontendError, ModelError
 from sonyc_contract.frontend import PRESETS, FrontendSpec, preset
 from sonyc_contract.recognise import EmbeddingSpec, InputLayout
-from sonyc_contract.runtime import Interpreter, open_interpreter
+from sonyc_contract.runtime import Interpreter
 from sonyc_contract.settings import describe
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.embeddings.embedding import Embedding
+from sonyc_trainer.embeddings.embedding import Embedding, open_quietly
 from sonyc_trainer.errors import EmbeddingError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.study import EmbeddingSettings
@@ -64,7 +64,7 @@ class TfliteEmbedding:
         path = self.settings.model_path or Path()
         try:
             model = path.read_bytes()
-            interpreter = open_interpreter(model)
+            interpreter = open_quietly(model)
         except OSError as error:
             raise EmbeddingError(f"{path}: cannot be read: {error.strerror or error}") from error
         except ModelError as error:

@@ -1,0 +1,103 @@
+"""Figures of single-label recognition, from confusion matrices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonyc_contract.labels import LABELS, N_LABELS
+from sonyc_contract.recognise import Probabilities
+from sonyc_trainer.learning import Indices
+
+Confusion = NDArray[np.int64]
+
+_MIN_POSITIVES = 5
+_DEFAULT_THRESHOLD = 0.5
+# With few recordings of a class the best threshold on them can be anything, 0.05 and 0.95 among it.
+_THRESHOLD_RANGE = (0.3, 0.7)
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class: counts, and what follows from them; a ratio without a denominator is 0."""
+
+    label: str
+    support: int
+    tp: int
+    fp: int
+    fn: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the clips given this class that have it."""
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        """Share of the clips of this class that were given it."""
+        return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+
+def confusion(truth: Indices, predicted: Indices) -> Confusion:
+    """Count clips by true class (rows) and predicted class (columns), int64 [8, 8]."""
+    counts = np.bincount(truth * N_LABELS + predicted, minlength=N_LABELS * N_LABELS)
+    return np.asarray(counts.reshape(N_LABELS, N_LABELS), dtype=np.int64)
+
+
+def class_figures(matrix: Confusion) -> list[ClassFigures]:
+    """Give the figures of all eight classes, in taxonomy order."""
+    hits, truths, predictions = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return [
+        ClassFigures(label, int(truths[k]), int(hits[k]), int(predictions[k] - hits[k]), int(truths[k] - hits[k]))
+        for k, label in enumerate(LABELS)
+    ]
+
+
+def accuracy(matrix: Confusion) -> float:
+    """Share of clips that were given their class."""
+    return _ratio(int(np.trace(matrix)), int(matrix.sum()))
+
+
+def macro_f1(matrix: Confusion) -> float:
+    """Mean F1 over the classes that are there; `absent` names the others."""
+    present = [figures.f1 for figures in class_figures(matrix) if figures.support]
+    return float(np.mean(present)) if present else 0.0
+
+
+def absent(matrix: Confusion) -> tuple[str, ...]:
+    """Name the classes of which there is no clip."""
+    return tuple(figures.label for figures in class_figures(matrix) if not figures.support)
+
+
+def best_thresholds(probabilities: Probabilities, truth: Indices) -> tuple[float, ...]:
+    """Choose for each class the threshold of the highest F1; 0.5 for a class of fewer than five clips.
+
+    Args:
+        probabilities: float64 [n, 8].
+        truth: int64 [n].
+
+    Returns:
+        Eight thresholds within 0.3 ... 0.7, each halfway between two neighbouring probabilities.
+    """
+    return tuple(_best_threshold(probabilities[:, k], truth == k) for k in range(N_LABELS))
+
+
+def _best_threshold(probabilities: Probabilities, is_class: NDArray[np.bool_]) -> float:
+    if np.count_nonzero(is_class) < _MIN_POSITIVES:
+        return _DEFAULT_THRESHOLD
+    order = np.argsort(-probabilities, kind="stable")
+    ranked, hits = probabilities[order], np.cumsum(is_class[order])
+    f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + hits[-1])
+    f1[:-1][ranked[:-1] == ranked[1:]] = -1.0  # a threshold cannot part equal probabilities
+    best = int(f1.argmax())
+    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
+    return round(float(np.clip((ranked[best] + below) / 2, *_THRESHOLD_RANGE)), 4)
+
+
+def _ratio(numerator: int, denominator: int) -> float:
+    return numerator / denominator if denominator else 0.0

@@ -1,0 +1,97 @@
+"""MODEL_CARD.md: what a bundle was made of, what it reaches, what it must not be used for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sonyc_contract.bundle import Agreement
+from sonyc_contract.labels import LABELS
+from sonyc_contract.recognise import EmbeddingSpec
+from sonyc_contract.runtime import Runtime
+from sonyc_trainer.results import TEST, Results
+from sonyc_trainer.study import DatasetFormat, Study
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the card tells beside the study's settings.
+
+    Attributes:
+        spec: The embedding.
+        embedding_bytes: Size of its TFLite file.
+        results: What the study found.
+        agreement: By runtime, over all heads.
+        n_clips: By split.
+        notes: Of the study's stages.
+    """
+
+    spec: EmbeddingSpec
+    embedding_bytes: int
+    results: Results
+    agreement: Mapping[Runtime, Agreement]
+    n_clips: Mapping[str, int]
+    notes: list[str]
+
+
+def model_card(study: Study, facts: CardFacts) -> str:
+    """Write the card as Markdown."""
+    sections = [_head(study), _model(study, facts), _data(study, facts), _figures(facts), _limits(study, facts)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _head(study: Study) -> str:
+    return f"""# {study.export.name}
+
+Recogniser of eight urban sound classes ({", ".join(LABELS)}) for sensors that store audio at
+{study.compress.storage_rate_hz} Hz. Made by the study `{study.name}`, seed {study.seed}.
+
+Licence: {study.export.licence}."""
+
+
+def _model(study: Study, facts: CardFacts) -> str:
+    spec, front = facts.spec, facts.spec.frontend
+    return f"""## Model
+
+- Embedding `{spec.name}`: {spec.n_dimensions} numbers per window of {spec.window_s:g} s, every {spec.hop_s:g} s;
+  {facts.embedding_bytes} bytes.
+- Front end `{front.id}`: {front.n_mels} mels at {front.rate_hz} Hz, outside the model.
+- Pooling of windows: {study.embedding.pooling}. Heads: {", ".join(facts.results.heads)}; eight independent sigmoids.
+- Thresholds: those of the highest F1 on the validation clips, within 0.3 ... 0.7."""
+
+
+def _data(study: Study, facts: CardFacts) -> str:
+    lines = [f"- {dataset.name} ({dataset.format})" for dataset in study.dataset]
+    lines += [f"- {source}" for source in study.export.sources]
+    counts = ", ".join(f"{n} {split}" for split, n in facts.n_clips.items())
+    return "\n".join(["## Data", "", *lines, "", f"Clips: {counts}."])
+
+
+def _figures(facts: CardFacts) -> str:
+    results = facts.results
+    rows = []
+    for name in results.heads:
+        level = results.own_level(name)
+        cell = results.matrix[name][level]
+        rows.append(f"| {name} | {level} | {cell.n_clips} | {cell.accuracy:.3f} | {cell.macro_f1:.3f} |")
+    agreement = [
+        f"- {one.runtime_version}: top-1 agreement with Keras {one.top1_agreement:.3f}, largest probability difference "
+        f"{one.max_probability_difference:.3f}, {one.n_clips} comparisons"
+        for one in facts.agreement.values()
+    ]
+    head = ["| head | tested at | clips | accuracy | macro-F1 |", "|---|---|---:|---:|---:|"]
+    return "\n".join([f"## Figures ({results.split} clips)", "", *head, *rows, "", *agreement])
+
+
+def _limits(study: Study, facts: CardFacts) -> str:
+    limits = [
+        "The classes are SONYC-UST's eight; every other sound is a mistake waiting to happen. Set the thresholds on "
+        "your site's own background before you count anything.",
+        "One label is one clip. It says that a sound is there, not where, how loud, or whose.",
+        "Not to be used to identify people or to understand speech.",
+    ]
+    if facts.results.split != TEST:
+        limits.append(
+            "There was no test split: the figures are of validation clips, which chose epochs and thresholds."
+        )
+    if any(dataset.format is DatasetFormat.SCENES for dataset in study.dataset):
+        limits.append("Learned from synthetic scenes: the figures say nothing about real streets.")
+    return "\n".join(["## Limits", "", *(f"- {line}" for line in [*limits, *facts.notes])])

@@ -1,0 +1,58 @@
+"""What a study found, short: as `summary.json` for programs, as a table for the terminal."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from sonyc_contract.files import sha256_hex
+from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.ledger import read_notes
+from sonyc_trainer.results import Results
+
+
+def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
+    """Give the summary as JSON has it."""
+    data = folder.bundle.read_bytes()
+    return {
+        "study": folder.study.name,
+        "split": results.split,
+        "heads": list(results.heads),
+        "levels": list(results.levels),
+        "matrix": {
+            trained: {tested: asdict(cell) for tested, cell in row.items()} for trained, row in results.matrix.items()
+        },
+        "f1": results.f1,
+        "bytes_per_hour": results.bytes_per_hour,
+        "training": results.head_records,
+        "bundle": {
+            "file": str(folder.bundle.relative_to(folder.root)),
+            "size_bytes": len(data),
+            "sha256": sha256_hex(data),
+        },
+        "notes": read_notes(folder),
+    }
+
+
+def print_summary(folder: StudyFolder) -> None:
+    """Print the matrix of a finished study, what each level takes, and where the bundle is, on standard output."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    summary = json.loads(folder.summary.read_text())
+    title = f"Accuracy/macro-F1 on {summary['split']} clips, by level trained on (rows) and tested at"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("trained on")
+    for level in summary["levels"]:
+        table.add_column(level, justify="right")
+    for trained in summary["heads"]:
+        cells = [summary["matrix"][trained][tested] for tested in summary["levels"]]
+        table.add_row(trained, *(f"{cell['accuracy']:.3f}/{cell['macro_f1']:.3f}" for cell in cells))
+    table.add_section()
+    table.add_row("MB per hour", *(f"{summary['bytes_per_hour'][level] / 1e6:.1f}" for level in summary["levels"]))
+    console = Console()
+    console.print(table)
+    for note in summary["notes"]:
+        console.print(f"Note: {note}", highlight=False)
+    console.print(f"Bundle: {folder.bundle}", soft_wrap=True, highlight=False)
+    console.print(f"Report: {folder.report}", soft_wrap=True, highlight=False)
