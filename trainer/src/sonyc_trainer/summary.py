@@ -40,14 +40,14 @@ def print_summary(folder: StudyFolder) -> None:
     from rich.table import Table
 
     summary = json.loads(folder.summary.read_text())
-    title = f"Accuracy/macro-F1 on {summary['split']} clips, by level trained on (rows) and tested at"
+    title = f"Accuracy/macro-F1 in %, {summary['split']} clips; rows trained, columns tested"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("trained on")
     for level in summary["levels"]:
         table.add_column(level, justify="right")
     for trained in summary["heads"]:
         cells = [summary["matrix"][trained][tested] for tested in summary["levels"]]
-        table.add_row(trained, *(f"{cell['accuracy']:.3f}/{cell['macro_f1']:.3f}" for cell in cells))
+        table.add_row(trained, *(f"{100 * cell['accuracy']:.1f}/{100 * cell['macro_f1']:.1f}" for cell in cells))
     table.add_section()
     table.add_row("MB per hour", *(f"{summary['bytes_per_hour'][level] / 1e6:.1f}" for level in summary["levels"]))
     console = Console()
