@@ -14,7 +14,6 @@ from sonyc_trainer.scenes.settings import CLIP_S, RATE_HZ, Rng, ScenesConfig, St
 from sonyc_trainer.scenes.sources import synthesise
 from sonyc_trainer.scenes.street import arriving, limited, mixed_over
 
-
 _FADE_S: Final = 0.05
 
 
