@@ -55,7 +55,8 @@ def divide(examples: Sequence[Example], settings: SplitSettings, *, seed: int) -
         splits = _random([example.label for example in examples], _fractions(settings), rng)
     else:
         splits = _grouped(examples, _fractions(settings), rng)
-    _check(examples, splits)
+    has_test = settings.mode is SplitMode.FOLDS or settings.test_fraction > 0
+    _check(examples, splits, SPLITS if has_test else (TRAIN, VALIDATION))
     return splits
 
 
@@ -64,7 +65,7 @@ def _fractions(settings: SplitSettings) -> tuple[float, float, float]:
     return (1.0 - held_out, settings.validation_fraction, settings.test_fraction)
 
 
-def _check(examples: Sequence[Example], splits: Sequence[str]) -> None:
+def _check(examples: Sequence[Example], splits: Sequence[str], wanted: Sequence[str]) -> None:
     trained = {example.label for example, split in zip(examples, splits, strict=True) if split == TRAIN}
     if missing := sorted({example.label for example in examples} - trained):
         n_groups = len({example.group for example in examples if example.label == missing[0]})
@@ -72,7 +73,7 @@ def _check(examples: Sequence[Example], splits: Sequence[str]) -> None:
             f"no clip of class {missing[0]!r} is left to train on (it has {n_groups} groups in all): add recordings of "
             "it, leave the class out, or change the split"
         )
-    for split in SPLITS:
+    for split in wanted:
         if split not in splits:
             raise SelectionError(f"the split leaves no clip for {split}: change the fractions or add recordings")
 
@@ -106,7 +107,7 @@ def _random(labels: Sequence[str], fractions: tuple[float, ...], rng: np.random.
 
 
 def _share(n: int, fraction: float, *, at_most: int) -> int:
-    return min(max(round(n * fraction), 1), at_most) if n >= len(SPLITS) else 0
+    return min(max(round(n * fraction), 1), at_most) if fraction > 0 and n >= len(SPLITS) else 0
 
 
 def _grouped(examples: Sequence[Example], fractions: tuple[float, ...], rng: np.random.Generator) -> list[str]:

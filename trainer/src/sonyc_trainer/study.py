@@ -93,8 +93,8 @@ class SplitSettings(Settings):
     mode: SplitMode = SplitMode.GROUPED
     validation_fraction: Fraction = 0.2
     """Of all clips; in mode `folds`, of those that are not in the test folds."""
-    test_fraction: Fraction = 0.2
-    """Of all clips; not used in mode `folds`."""
+    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Of all clips; not used in mode `folds`. 0 trains on everything, and the figures are of validation clips."""
     test_folds: tuple[int, ...] = ()
 
     @model_validator(mode="after")
