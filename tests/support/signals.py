@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sonyc_contract.audio import to_int16
+
 FloatArray = NDArray[np.float32]
 
 
@@ -19,5 +21,5 @@ def write_wav(path: Path, samples: FloatArray, rate_hz: int) -> Path:
     import soundfile
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate_hz, subtype="PCM_16")
+    soundfile.write(path, to_int16(samples), rate_hz, subtype="PCM_16")  # libsndfile itself would not round
     return path

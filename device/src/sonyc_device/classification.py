@@ -37,7 +37,14 @@ class FileScores:
 
 
 class Classifier:
-    """A bundle's recogniser with the codec in front of it. Not for two threads at a time."""
+    """A bundle's recogniser with the codec in front of it. Not for two threads at a time.
+
+    Attributes:
+        bundle: What it was made from.
+        runtime: What executes its models.
+        recogniser: What scores samples.
+        storage_rate_hz: The rate of the codec.
+    """
 
     def __init__(self, bundle: Bundle, *, runtime: Runtime = Runtime.LITERT, n_threads: int = 1) -> None:
         """Open the models.
@@ -47,9 +54,10 @@ class Classifier:
             BundleError: the runtime is older than the bundle asks for.
         """
         self.bundle = bundle
+        self.runtime = runtime
         self.storage_rate_hz = bundle.manifest.storage_rate_hz
         with native_messages_muted():
-            self._recogniser: Recogniser = bundle.recogniser(runtime=runtime, n_threads=n_threads)
+            self.recogniser: Recogniser = bundle.recogniser(runtime=runtime, n_threads=n_threads)
 
     def encode(self, samples: FloatArray, rate_hz: int, *, level: Level) -> bytes:
         """Encode float32 [n] as the store keeps it: at the bundle's storage rate and `level`."""
@@ -63,7 +71,7 @@ class Classifier:
             LevelError: the bundle has no head for `level`.
         """
         samples, rate_hz = decode(data)
-        return self._recogniser.score(samples, rate_hz, level=level)
+        return self.recogniser.score(samples, rate_hz, level=level)
 
     def score_raw(self, samples: FloatArray, rate_hz: int) -> Scores:
         """Score float32 [n] as `pcm`: at the storage rate and in 16 bits, without a codec.
@@ -72,7 +80,7 @@ class Classifier:
             LevelError: the bundle has no head for `pcm`.
         """
         at_rate = from_int16(to_int16(resample(samples, rate_hz, self.storage_rate_hz)))
-        return self._recogniser.score(at_rate, self.storage_rate_hz, level=Level.PCM)
+        return self.recogniser.score(at_rate, self.storage_rate_hz, level=Level.PCM)
 
     def score_file(self, path: Path, *, level: Level = Level.PCM) -> FileScores:
         """Classify one file. One that an agent stored is only decoded; any other goes through the codec at `level`.
@@ -91,7 +99,7 @@ class Classifier:
         started_s = time.perf_counter()
         if sidecar is not None:
             level = sidecar.level
-            scores = self._recogniser.score(audio.samples, audio.rate_hz, level=level)
+            scores = self.recogniser.score(audio.samples, audio.rate_hz, level=level)
         elif level is Level.PCM:
             scores = self.score_raw(audio.samples, audio.rate_hz)
         else:

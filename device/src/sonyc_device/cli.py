@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sonyc_device
-from sonyc_contract.errors import ConfigError, ContractError, LevelError
+from sonyc_contract.errors import AudioError, ConfigError, ContractError, LevelError
 from sonyc_contract.levels import Level, parse_level
 from sonyc_device.errors import DeviceError
 
@@ -149,17 +149,19 @@ def _classify(arguments: argparse.Namespace) -> int:
     bundle = _read_bundle(arguments.bundle)
     bundle.head_for(arguments.level)
     classifier = Classifier(bundle, runtime=Runtime(arguments.runtime))
-    code = OK
-    for named in arguments.files:
-        for path in _files_of(named):
-            code = max(code, _classify_one(classifier, path, arguments.level))
-    return code
+    codes = [_classify_all(classifier, path, arguments.level) for path in arguments.files]
+    return max(codes)
 
 
-def _files_of(path: Path) -> list[Path]:
+def _classify_all(classifier: "Classifier", named: Path, level: Level) -> int:
+    """Classify a file, or every one in a folder; one that is bad does not keep the others from being done."""
     from sonyc_device.audio_files import find_audio
 
-    return find_audio([path])
+    try:
+        files = find_audio([named])
+    except AudioError as error:
+        return _fail(error, FAILURE)
+    return max(_classify_one(classifier, path, level) for path in files)
 
 
 def _classify_one(classifier: "Classifier", path: Path, level: Level) -> int:
