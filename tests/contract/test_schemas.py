@@ -1,12 +1,31 @@
-"""The published JSON Schemas are what the messages are; a change of either shows here."""
+"""The published JSON Schemas are what the messages are; a change of either shows here.
+
+They are written again by `python -m sonyc_contract.schemas docs/schemas`.
+"""
 
 import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sonyc_contract.labels import LABELS
-from sonyc_contract.schemas import SCHEMA_FILES, schema_text, write_schemas
+from sonyc_contract.messages import dump_message
+from sonyc_contract.schemas import SCHEMA_FILES, main, schema_text, write_schemas
+from support.sample_messages import label_event, stored_clip
+
+_SENT = {
+    "label-v1.json": json.loads(dump_message(label_event())),
+    "clip-v1.json": json.loads(dump_message(stored_clip())),
+}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float),
+}  # fmt: skip
+_SAID_BY_OTHERS = {"type", "properties", "items", "title", "description", "format", "$defs", "$schema", "default"}
 
 
 @pytest.mark.parametrize("name", SCHEMA_FILES)
@@ -28,3 +47,72 @@ def test_every_key_is_required_and_no_other_allowed(name: str) -> None:
     assert schema["additionalProperties"] is False
     assert schema["properties"]["probabilities"]["required"] == list(LABELS)
     assert schema["properties"]["start_utc"]["format"] == "date-time"
+
+
+@pytest.mark.parametrize("name", SCHEMA_FILES)
+def test_message_as_sent_fits_its_schema(name: str) -> None:
+    assert list(_errors(_SENT[name], json.loads(schema_text(SCHEMA_FILES[name])))) == []
+
+
+@pytest.mark.parametrize("name", SCHEMA_FILES)
+def test_schema_refuses_what_is_wrong(name: str) -> None:
+    schema = json.loads(schema_text(SCHEMA_FILES[name]))
+    sent = _SENT[name]
+    wrong: list[dict[str, Any]] = [{key: value for key, value in sent.items() if key != left_out} for left_out in sent]
+    wrong += [sent | {"colour": "red"}, sent | {"schema": "sonyc.label/9"}, sent | {"level": "v10"}]
+    wrong += [sent | {"node": "Node 7"}, sent | {"seq": 0}, sent | {"seq": "12"}, sent | {"duration_s": 0}]
+    wrong += [sent | {"clip_id": "12"}, sent | {"start_utc": 0}, sent | {"probabilities": {"dog": 0.5}}]
+    wrong += [sent | {"probabilities": sent["probabilities"] | {"cat": 0.5}}]
+    wrong += [sent | {"probabilities": sent["probabilities"] | {"dog": 1.5}}]
+    if "detections" in sent:
+        wrong += [sent | {"detections": ["cat"]}, sent | {"detections": ["dog", "dog"]}, sent | {"head": "v10"}]
+        wrong += [sent | {"audio": {"kept": True}}, sent | {"sound_level": {"leq": 1, "unit": "dB"}}]
+    for message in wrong:
+        assert list(_errors(message, schema)), message
+
+
+def test_command(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "sonyc_contract.schemas", tmp_path], check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(SCHEMA_FILES)
+
+
+def test_command_that_cannot_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert main([str(tmp_path / "absent")]) == 1
+    usage, failure = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: ")
+    assert failure == f"{tmp_path / 'absent'}: cannot be written: No such file or directory"
+
+
+def _errors(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None) -> Iterator[str]:
+    """Check a value against the part of JSON Schema that our schemas use; an unknown keyword raises KeyError."""
+    root = root or schema
+    if reference := schema.get("$ref"):
+        schema = root["$defs"][reference.removeprefix("#/$defs/")]
+    wanted_type = schema["type"]
+    if not isinstance(value, _TYPES[wanted_type]) or (isinstance(value, bool) and wanted_type != "boolean"):
+        yield f"{value!r} is no {wanted_type}"
+        return
+    for keyword in schema.keys() - _SAID_BY_OTHERS:
+        if not _holds(keyword, schema[keyword], value, schema):
+            yield f"{value!r}: {keyword} {schema[keyword]!r}"
+    properties: dict[str, Any] = schema.get("properties", {})
+    for key in properties.keys() & set(value if isinstance(value, dict) else ()):
+        yield from _errors(value[key], properties[key], root)
+    for item in value if isinstance(value, list) else ():
+        yield from _errors(item, schema["items"], root)
+
+
+def _holds(keyword: str, wanted: Any, value: Any, schema: dict[str, Any]) -> bool:
+    checks = {
+        "required": lambda: set(wanted) <= set(value),
+        "additionalProperties": lambda: wanted is False and set(value) <= set(schema["properties"]),
+        "enum": lambda: value in wanted,
+        "const": lambda: value == wanted,
+        "pattern": lambda: re.search(wanted, value) is not None,
+        "minimum": lambda: value >= wanted,
+        "maximum": lambda: value <= wanted,
+        "exclusiveMinimum": lambda: value > wanted,
+        "uniqueItems": lambda: len(set(value)) == len(value),
+    }
+    return checks[keyword]()

@@ -62,6 +62,7 @@ _PER_CLASS_SCHEMA = {
     "additionalProperties": False,
 }
 PerClass = Annotated[dict[str, Unit], AfterValidator(_named), WithJsonSchema(_PER_CLASS_SCHEMA)]
+_RFC3339_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"
 ClassNames = Annotated[
     tuple[str, ...],
     AfterValidator(_in_order),
@@ -72,7 +73,7 @@ UtcTime = Annotated[
     datetime,
     AfterValidator(_utc),
     PlainSerializer(_rfc3339, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _RFC3339_PATTERN}),
 ]
 NodeId = Annotated[str, Field(pattern=NODE_ID_PATTERN)]
 HeadName = Annotated[str, Field(pattern=r"^(any|pcm|v[0-9])$")]
