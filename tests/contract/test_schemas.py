@@ -22,7 +22,7 @@ _SENT = {
     "label-v1.json": json.loads(dump_message(label_event())),
     "clip-v1.json": json.loads(dump_message(stored_clip())),
 }
-_TYPES: dict[str, type | tuple[type, ...]] = {
+_TYPES: dict[str, Any] = {
     "object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float),
 }  # fmt: skip
 _SAID_BY_OTHERS = {"type", "properties", "items", "title", "description", "format", "$defs", "$schema", "default"}

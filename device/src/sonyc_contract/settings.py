@@ -17,13 +17,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
-S = TypeVar("S", bound=BaseModel)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 120
 
 
-def load_toml(path: Path, model: type[S]) -> S:
+def load_toml(path: Path, model: type[_Model]) -> _Model:
     """Read `path` and validate it as `model`.
 
     Raises:
