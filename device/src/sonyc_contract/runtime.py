@@ -121,10 +121,9 @@ def _only(details: Sequence[Any], kind: str) -> Any:
     if len(details) != 1:
         raise ModelError(f"the model has {len(details)} {kind}s; exactly one is needed")
     tensor = details[0]
-    if len(tensor["shape"]) < 2 or tensor["shape"][0] != 1:
-        raise ModelError(
-            f"the model's {kind} has the shape {tuple(tensor['shape'])}, without a batch axis of 1 in front"
-        )
+    shape = tuple(int(size) for size in tensor["shape"])
+    if len(shape) < 2 or shape[0] != 1:
+        raise ModelError(f"the model's {kind} has the shape {shape}, without a batch axis of 1 in front")
     if tensor["dtype"] not in _DTYPES or (tensor["dtype"] != np.float32 and not tensor["quantization"][0] > 0):
         raise ModelError(f"the model's {kind} is {np.dtype(tensor['dtype'])}; it must be float32 or quantised int8")
     return tensor
