@@ -76,7 +76,7 @@ def read_archive(data: bytes) -> dict[str, bytes]:
         position += _LOCAL.size + len(name) + len(content)
     n_uncommented = len(write_archive(members))
     if not members or write_archive(members, comment=data[n_uncommented:][:0xFFFF]) != data:
-        raise BundleError("not an archive of the form that bundles have, or a damaged one")
+        raise BundleError("not an archive of the form that bundles have: damaged, or made by another or newer program")
     return members
 
 

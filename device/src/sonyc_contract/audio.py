@@ -51,7 +51,8 @@ class Audio:
 def read_audio(path: Path) -> Audio:
     """Read whatever libsndfile reads, averaged to mono.
 
-    Audio that was cut short is given as far as it goes, and marked.
+    Audio that was cut short is given as far as it goes, and marked. MP3 of variable bit rate without a Xing tag is given
+    only as far as libsndfile guesses its length.
 
     Args:
         path: A file of 8 to 192 kHz, any number of channels, integer or float samples.
@@ -161,19 +162,20 @@ def _read(file: BinaryIO, source: bytes | BinaryIO, name: str) -> Audio:
 
 
 def _decode(source: bytes | BinaryIO, *, is_count_stated: bool) -> Audio:
-    sound = _sound_file_class()(source)
-    n_promised, n_channels = sound.frames, sound.channels
-    blocks = [np.empty(0, np.float32)]
-    n_read, ends_early, is_broken = 0, False, False
-    while n_read < n_promised and not ends_early:
-        # What a header promises is not allocated at once: 60 bytes of FLAC may promise 2^36 samples.
-        n_wanted = max(1, min(n_promised - n_read, _BLOCK_SAMPLES // n_channels))
-        frames, is_broken = _read_frames(sound, n_wanted)
-        blocks.append(_mono(frames))
-        n_read += len(frames)
-        ends_early = len(frames) < n_wanted
+    with _sound_file_class()(source) as sound:
+        n_promised, n_channels = sound.frames, sound.channels
+        blocks = [np.empty(0, np.float32)]
+        n_read, ends_early, is_broken = 0, False, False
+        while n_read < n_promised and not ends_early:
+            # What a header promises is not allocated at once: 60 bytes of FLAC may promise 2^36 samples.
+            n_wanted = max(1, min(n_promised - n_read, _BLOCK_SAMPLES // n_channels))
+            frames, is_broken = _read_frames(sound, n_wanted)
+            blocks.append(_mono(frames))
+            n_read += len(frames)
+            ends_early = len(frames) < n_wanted
+        rate_hz = int(sound.samplerate)
     samples = blocks[1] if len(blocks) == 2 else np.concatenate(blocks)
-    return Audio(samples, sound.samplerate, n_channels, is_broken or (ends_early and is_count_stated))
+    return Audio(samples, rate_hz, n_channels, is_broken or (ends_early and is_count_stated))
 
 
 def _read_frames(sound: Any, n_frames: int) -> tuple[FloatArray, bool]:
