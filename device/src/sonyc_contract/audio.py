@@ -51,8 +51,8 @@ class Audio:
 def read_audio(path: Path) -> Audio:
     """Read whatever libsndfile reads, averaged to mono.
 
-    Audio that was cut short is given as far as it goes, and marked. MP3 of variable bit rate without a Xing tag is given
-    only as far as libsndfile guesses its length.
+    Audio that was cut short is given as far as it goes, and marked. MP3 of variable bit rate without a Xing tag is
+    given only as far as libsndfile guesses its length.
 
     Args:
         path: A file of 8 to 192 kHz, any number of channels, integer or float samples.
