@@ -127,6 +127,7 @@ def test_the_error_of_the_source_reaches_the_reader_after_its_samples() -> None:
 def test_silence_of_the_device_is_an_error() -> None:
     ring = Ring(10, stalled_after_s=0.05)
     ring.write(ramp(0, 3))
+    assert len(_block(ring.read(10)).samples) == 3
     with pytest.raises(CaptureStalledError, match=r"no sample has come for 0\.05 s"):
         ring.read(10)
 

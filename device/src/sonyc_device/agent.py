@@ -148,7 +148,7 @@ class Agent:
         for target, name in ((self._cut_all, "cutter"), (self._label_all, "labeller")):
             threading.Thread(target=target, name=name, daemon=True).start()
         self._news.get()  # that all is labelled, or that it is time to stop
-        if not self._stop_requested:
+        if not self._stop_requested and self._error is None:  # what supervises us may restart a lost microphone
             self._drain(drain_timeout_s)
         self._leave(time.monotonic() + STOP_WITHIN_S)
         self._log_summary()
@@ -182,17 +182,26 @@ class Agent:
     def _cut_all(self) -> None:
         """Thread: cut what comes from the ring."""
         try:
-            item = None
-            while not isinstance(item, End):
-                item = self._read()
+            for item in self._captured():
                 for piece in self._parts.cutter.push(item):
                     self._hand_over(piece)
-            self._error = item.error
+                if isinstance(item, End):
+                    self._error = item.error
         except Exception as error:
             _LOGGER.exception("cutting failed")
             self._error = CaptureError(f"cutting failed: {error!r}")
         finally:
             self._clips.put(None)
+
+    def _captured(self) -> Iterator[Block | Gap | End]:
+        """Give what the ring gives, up to the end of capture."""
+        item: Block | Gap | End | None = None
+        while not isinstance(item, End):
+            is_first = item is None
+            item = self._read()
+            if is_first and isinstance(item, Block):
+                _LOGGER.info("recording", extra={"run": self._parts.facts.run})
+            yield item
 
     def _read(self) -> Block | Gap | End:
         try:

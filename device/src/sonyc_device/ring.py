@@ -90,13 +90,17 @@ class Ring:
         """Give the next block of up to `n_samples`, as soon as so many are there or a gap or the end follows.
 
         Raises:
-            CaptureStalledError: no sample has come for `stalled_after_s`.
+            CaptureStalledError: no sample has come for `stalled_after_s`, and none is left to give.
         """
         n_samples = min(n_samples, len(self._buffer))
         with self._changed:
             self._n_wanted = n_samples
             while not self._is_readable(n_samples):
-                self._wait_for_writer()
+                if self._wait_for_writer():
+                    continue
+                if self._n_before_gap() == 0:
+                    raise CaptureStalledError(f"no sample has come for {self._stalled_after_s:g} s")
+                break
             n = min(n_samples, self._n_before_gap())
             if n == 0:
                 return self._next_event()
@@ -147,14 +151,12 @@ class Ring:
     def _is_readable(self, n_samples: int) -> bool:
         return bool(self._gaps) or self._end is not None or self._n_written - self._n_read >= n_samples
 
-    def _wait_for_writer(self) -> None:
+    def _wait_for_writer(self) -> bool:
+        """Wait for a change; False when no sample has come for too long."""
         if self._stalled_after_s is None:
-            self._changed.wait()
-            return
+            return self._changed.wait()
         left_s = self._arrival.monotonic_s + self._stalled_after_s - self._monotonic()
-        if left_s <= 0:
-            raise CaptureStalledError(f"no sample has come for {self._stalled_after_s:g} s")
-        self._changed.wait(left_s)
+        return left_s > 0 and (self._changed.wait(left_s) or True)
 
     def _n_before_gap(self) -> int:
         until = self._gaps[0][0] if self._gaps else self._n_written

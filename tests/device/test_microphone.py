@@ -1,0 +1,119 @@
+"""Capture through PortAudio from a sound server whose input is known."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonyc_contract.messages import LabelEvent
+from sonyc_device.capture import Block
+from sonyc_device.errors import CaptureError
+from sonyc_device.microphone import MicrophoneSource, check_microphone, input_names
+from sonyc_device.ring import Ring
+from support.agents import AgentProcess
+from support.broker import Mosquitto, free_port
+from support.pulse import PulseServer, PulseSource
+from support.signals import noise, write_wav
+from support.subscriber import Subscriber
+from support.system_packages import require_system
+
+RATE_HZ = 48_000
+PLAYED_S = 9.0
+CLIP_S = 2.0
+
+
+@pytest.fixture
+def agent(tmp_path: Path, pulse_source: PulseSource, mosquitto: Mosquitto) -> Iterator[AgentProcess]:
+    """An agent that listens, and keeps clips without loss."""
+    process = AgentProcess(
+        tmp_path / "node",
+        {
+            "capture": {"device": "pulse", "clip_s": CLIP_S},
+            "store": {"mode": "all", "clear": True, "level": "pcm", "folder": "clips"},
+            "mqtt": {"host": mosquitto.host, "port": mosquitto.port},
+        },
+        environment=pulse_source.environment,
+    )
+    yield process
+    process.kill()
+
+
+def test_what_is_played_is_recorded_without_a_gap(
+    agent: AgentProcess, tmp_path: Path, pulse_source: PulseSource, mosquitto: Mosquitto
+) -> None:
+    played = noise(PLAYED_S, RATE_HZ, seed=7)
+    wav = write_wav(tmp_path / "played.wav", played, RATE_HZ)
+    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+        agent.start()
+        agent.wait_for_record("recording")
+        assert pulse_source.play(wav).wait(60) == 0
+        agent.wait_for_record("label", n=5)
+        assert agent.terminate() == 0
+        written = agent.summary["labels_written"]
+        subscriber.wait_for(written)
+    labels = [LabelEvent.model_validate_json(payload) for payload in subscriber.payloads]
+
+    assert agent.summary["gaps"] == 0
+    assert agent.summary["clips_recorded"] == written == len(labels) == len(agent.clips)
+    lengths = [round(label.duration_s * RATE_HZ) for label in labels]
+    assert lengths[:-1] == [round(CLIP_S * RATE_HZ)] * (len(labels) - 1)
+    assert [label.sample_index for label in labels] == [0, *np.cumsum(lengths[:-1])]
+    recorded = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in agent.clips])
+    assert len(recorded) == sum(lengths)
+    heard = played[RATE_HZ // 2 :]  # the player's first 0.14 s were not heard: its stream was still starting
+    found_at = position_of(heard[:RATE_HZ], recorded)
+    np.testing.assert_allclose(recorded[found_at : found_at + len(heard)], heard, atol=2 / 32768)
+
+
+def position_of(needle: np.ndarray, haystack: np.ndarray) -> int:
+    """Where `needle` begins in `haystack`, by the maximum of their correlation."""
+    n_fft = 1 << (len(needle) + len(haystack) - 1).bit_length()
+    spectrum = np.fft.rfft(haystack, n_fft) * np.conj(np.fft.rfft(needle, n_fft))
+    return int(np.argmax(np.fft.irfft(spectrum, n_fft)[: len(haystack)]))
+
+
+def test_one_of_two_channels_is_recorded(tmp_path: Path, pulse_source: PulseSource) -> None:
+    ring = Ring(RATE_HZ)
+    source = MicrophoneSource(device="pulse", rate_hz=RATE_HZ, n_channels=2, channel=2)
+    source.start(ring)
+    try:
+        block = ring.read(RATE_HZ // 4)
+    finally:
+        source.stop()
+    assert isinstance(block, Block)
+    assert len(block.samples) == RATE_HZ // 4
+
+
+def test_unknown_device_is_refused_with_the_names_there_are(pulse_source: PulseSource) -> None:
+    assert "pulse" in input_names()
+    message = r"cannot record from 'no such thing' at 48000 Hz, 1 channel\(s\): .*inputs are: .*pulse"
+    with pytest.raises(CaptureError, match=message):
+        MicrophoneSource(device="no such thing", rate_hz=RATE_HZ).start(Ring(10))
+    with pytest.raises(CaptureError, match=r"no such thing: .*inputs are: .*pulse"):
+        check_microphone(device="no such thing", rate_hz=RATE_HZ, n_channels=1)
+    check_microphone(device="pulse", rate_hz=RATE_HZ, n_channels=1)
+
+
+def test_sound_server_that_dies_ends_the_agent(tmp_path: Path) -> None:
+    require_system("pulseaudio")
+    with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
+        server = PulseServer(Path(folder))
+        server.start()
+        agent = AgentProcess(
+            tmp_path / "node",
+            {"capture": {"device": "pulse"}, "mqtt": {"port": free_port()}},
+            environment={**server.environment(), "PULSE_SOURCE": "idle.monitor"},
+        )
+        try:
+            agent.start()
+            agent.wait_for_record("recording")
+            server.stop()
+            assert agent.wait() == 1
+        finally:
+            agent.kill()
+            server.stop()
+    assert agent.summary["labels_waiting"] == 1
+    assert "sonyc-device: " in agent.log.read_text()
