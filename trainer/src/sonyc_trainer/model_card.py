@@ -41,8 +41,8 @@ def model_card(study: Study, facts: CardFacts) -> str:
 def _head(study: Study) -> str:
     return f"""# {study.export.name}
 
-Recogniser of eight urban sound classes ({", ".join(LABELS)}) for sensors that store audio at
-{study.compress.storage_rate_hz} Hz. Made by the study `{study.name}`, seed {study.seed}.
+Recogniser of eight urban sound classes ({", ".join(LABELS)}) for
+sensors that store audio at {study.compress.storage_rate_hz} Hz. Made by the study `{study.name}`, seed {study.seed}.
 
 Licence: {study.export.licence}."""
 
@@ -51,8 +51,8 @@ def _model(study: Study, facts: CardFacts) -> str:
     spec, front = facts.spec, facts.spec.frontend
     return f"""## Model
 
-- Embedding `{spec.name}`: {spec.n_dimensions} numbers per window of {spec.window_s:g} s, every {spec.hop_s:g} s;
-  {facts.embedding_bytes} bytes.
+- Embedding `{spec.name}`: {facts.embedding_bytes} bytes; {spec.n_dimensions} numbers per window of
+  {spec.window_s:g} s, every {spec.hop_s:g} s.
 - Front end `{front.id}`: {front.n_mels} mels at {front.rate_hz} Hz, outside the model.
 - Pooling of windows: {study.embedding.pooling}. Heads: {", ".join(facts.results.heads)}; eight independent sigmoids.
 - Thresholds: those of the highest F1 on the validation clips, within 0.3 ... 0.7."""

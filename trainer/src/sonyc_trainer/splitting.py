@@ -55,8 +55,7 @@ def divide(examples: Sequence[Example], settings: SplitSettings, *, seed: int) -
         splits = _random([example.label for example in examples], _fractions(settings), rng)
     else:
         splits = _grouped(examples, _fractions(settings), rng)
-    has_test = settings.mode is SplitMode.FOLDS or settings.test_fraction > 0
-    _check(examples, splits, SPLITS if has_test else (TRAIN, VALIDATION))
+    _check(examples, splits, SPLITS if settings.has_test else (TRAIN, VALIDATION))
     return splits
 
 

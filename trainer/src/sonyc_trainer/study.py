@@ -105,6 +105,11 @@ class SplitSettings(Settings):
             raise ValueError("validation_fraction and test_fraction leave nothing to train on")
         return self
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there are to be test clips."""
+        return self.mode is SplitMode.FOLDS or self.test_fraction > 0
+
 
 class TrimMode(StrEnum):
     """Which part of a clip is kept."""
@@ -225,7 +230,7 @@ class TrainSettings(Settings):
     patience: int = Field(default=20, ge=1)
     """Epochs without a better validation loss after which to stop."""
     batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0, le=1)
+    learning_rate: float = Field(default=1e-2, gt=0, le=1)
     weight_decay: float = Field(default=1e-2, ge=0, le=1)
 
 

@@ -19,6 +19,10 @@ from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.study import EmbeddingSettings
 
 _DEFAULT_WINDOW_S = 1.0
+_WANTED = (
+    "this version takes models of log-mel windows, [1, n_frames, n_mels, 1], and not yet of waveforms: give a build "
+    "that starts at the log-mel, and name its front end"
+)
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,9 @@ class TfliteEmbedding:
         except OSError as error:
             raise EmbeddingError(f"{path}: cannot be read: {error.strerror or error}") from error
         except ModelError as error:
-            raise EmbeddingError(f"{path}: {error}") from error
+            raise EmbeddingError(f"{path}: {error}; {_WANTED}") from error
         if len(interpreter.input_shape) <= 1:
-            raise EmbeddingError(
-                f"{path}: takes {interpreter.input_shape}, a waveform; this version feeds log-mel: give a build of the "
-                "model that starts at the log-mel, and name its front end"
-            )
+            raise EmbeddingError(f"{path}: takes a waveform, {interpreter.input_shape}; {_WANTED}")
         return Embedding(self._spec(path, interpreter), model)
 
     def _spec(self, path: Path, interpreter: Interpreter) -> EmbeddingSpec:

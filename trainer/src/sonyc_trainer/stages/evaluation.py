@@ -119,11 +119,11 @@ def _thresholds(folder: StudyFolder, predictions: "pd.DataFrame") -> dict[str, t
 
 
 def _notes(counts: Sequence[Count]) -> list[str]:
-    """Say which classes have no clip, once per split."""
-    missing = {split: absent(matrix) for _, _, split, matrix in counts}
-    notes = [
-        f"No {split} clip of {', '.join(labels)}: macro-F1 is over the other classes."
-        for split, labels in missing.items()
-        if labels
-    ]
-    return notes if "test" in missing else [*notes, "There is no test split: figures are of the validation clips."]
+    """Say over which classes the macro-F1 is, and of which clips where there is no test split."""
+    of_split = {split: matrix for _, _, split, matrix in counts}
+    split, matrix = ("test", of_split["test"]) if "test" in of_split else ("validation", of_split["validation"])
+    notes = [] if split == "test" else ["There is no test split: all figures are of validation clips."]
+    if labels := absent(matrix):
+        n = len(LABELS) - len(labels)
+        notes.append(f"There is no {split} clip of {', '.join(labels)}: macro-F1 is over the other {n} classes.")
+    return notes

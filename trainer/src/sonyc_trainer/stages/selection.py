@@ -9,7 +9,7 @@ from sonyc_trainer.datasets.listing import Dropped
 from sonyc_trainer.errors import SelectionError
 from sonyc_trainer.folder import Stage, StudyFolder
 from sonyc_trainer.ledger import DROPPED, LEDGER, ledger_rows, read_dropped, write_csv, write_notes
-from sonyc_trainer.splitting import SPLITS, Example, divide
+from sonyc_trainer.splitting import SPLITS, TEST, Example, divide
 from sonyc_trainer.study import SplitMode, SplitSettings
 from sonyc_trainer.tables import CLIPS, SELECTION, read_table, write_table
 
@@ -70,8 +70,10 @@ def _write(folder: StudyFolder, selected: "pd.DataFrame", dropped: list[Dropped]
 def _notes(settings: SplitSettings, numbers: dict[str, list[int]]) -> list[str]:
     notes = []
     for label, row in numbers.items():
-        missing = [split for split, n in zip(SPLITS, row, strict=True) if n == 0]
-        if len(missing) == len(SPLITS):
+        missing = [
+            split for split, n in zip(SPLITS, row, strict=True) if n == 0 and (split != TEST or settings.has_test)
+        ]
+        if not any(row):
             notes.append(f"Class {label} has no clip at all: the models cannot learn it.")
         elif missing:
             notes.append(f"Class {label} has no clip for {' and '.join(missing)}: too few recordings of it.")

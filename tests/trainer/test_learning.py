@@ -1,0 +1,47 @@
+"""Class weights, early stopping, curves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonyc_trainer.errors import TrainingError
+from sonyc_trainer.learning import CurveFile, EarlyStopping, Epoch, balanced_weights, label_indices, targets
+
+
+def test_classes_count_alike() -> None:
+    labels = label_indices(["dog"] * 6 + ["music"] * 2)
+    weights = balanced_weights(labels)
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[:6].sum() == pytest.approx(weights[6:].sum())
+
+
+def test_targets_follow_the_taxonomy() -> None:
+    assert targets(label_indices(["engine", "dog"])).tolist() == [[1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1]]
+
+
+def test_best_weights_are_kept_until_patience_is_over() -> None:
+    stopping = EarlyStopping(patience=2)
+    weights = [np.zeros(2)]
+    ends = []
+    for epoch, loss in enumerate([3.0, 1.0, 2.0, 1.5, 0.5]):
+        weights[0][:] = epoch
+        ends.append(stopping.is_over(epoch, loss, weights))
+        if ends[-1]:
+            break
+    assert ends == [False, False, False, True]
+    assert stopping.best_epoch == 1
+    assert stopping.weights[0].tolist() == [1, 1], "later epochs wrote over what was to be kept"
+
+
+def test_loss_that_is_no_number_ends_the_training() -> None:
+    with pytest.raises(TrainingError, match="epoch 3 is nan: lower learning_rate"):
+        EarlyStopping(patience=2).is_over(2, float("nan"), [])
+
+
+def test_curve_grows_by_a_line_per_epoch(tmp_path: Path) -> None:
+    curve = CurveFile(tmp_path / "curve.csv")
+    curve.add(Epoch(1, 0.5, 0.25, 1.0))
+    assert (tmp_path / "curve.csv").read_text() == (
+        "epoch,train_loss,validation_loss,validation_accuracy\n1,0.500000,0.250000,1.000000\n"
+    )
