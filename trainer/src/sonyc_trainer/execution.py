@@ -3,9 +3,12 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TypeVar
 
 from sonyc_trainer.errors import StageError
@@ -24,9 +27,7 @@ def process_pool(n_processes: int | None = None) -> Iterator[Executor]:
     not whole yet, and stays so.
     """
     before = set(multiprocessing.active_children())
-    n = n_processes or _n_cores()
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n, mp_context=context, initializer=_leave_interrupts_to_parent)
+    pool = ProcessPoolExecutor(n_processes or _n_cores(), mp_context=_Context(), initializer=_leave_with_parent)
     with _environment(_ONE_THREAD):
         try:
             yield pool
@@ -35,8 +36,7 @@ def process_pool(n_processes: int | None = None) -> Iterator[Executor]:
             for process in set(multiprocessing.active_children()) - before:
                 process.terminate()
             raise
-        finally:
-            pool.shutdown()
+        pool.shutdown()
 
 
 def run_shards(
@@ -44,7 +44,8 @@ def run_shards(
 ) -> None:
     """Run `work` over every shard and hand each result to `on_done` as it comes.
 
-    The first error cancels what has not begun and is raised.
+    The first error is raised; who opened the executor then ends what has not begun (not here: Python 3.11's process
+    pool stumbles over cancelled work when its processes end).
 
     Raises:
         StageError: a process that worked on it died.
@@ -55,10 +56,6 @@ def run_shards(
             on_done(future.result())
     except BrokenExecutor as error:
         raise StageError("a worker process died (out of memory?); the same command goes on where it stopped") from error
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
 
 
 def sharded(items: Sequence[T], shard_size: int) -> list[Sequence[T]]:
@@ -66,12 +63,38 @@ def sharded(items: Sequence[T], shard_size: int) -> list[Sequence[T]]:
     return [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
 
 
+def _leave_with_parent() -> None:
+    """End this worker when its parent is gone: a killed parent's workers wait for work for ever otherwise."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), name="parent watch", daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
 def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class _Process(SpawnProcess):
+    """A process that never hears Ctrl-C, not even while it starts: its parent does, and ends it."""
+
+    def start(self) -> None:
+        """Start it with interrupts blocked, which it inherits."""
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+class _Context(SpawnContext):
+    """Makes such processes."""
+
+    Process = _Process
 
 
 @contextmanager

@@ -1,0 +1,108 @@
+"""Stage `select` through its files: what is used, what is dropped by which rule, and what the report must say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sonyc_contract.labels import LABELS
+from sonyc_trainer.context import StageContext
+from sonyc_trainer.datasets.listing import Clip, Dropped
+from sonyc_trainer.errors import SelectionError
+from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.ledger import DROPPED, write_csv
+from sonyc_trainer.stages import Stage, selection
+from sonyc_trainer.study import Study
+from sonyc_trainer.tables import CLIPS, SELECTION, read_table, write_table
+
+
+def folder_of(
+    tmp_path: Path, clips: Sequence[Clip], *, dropped: Sequence[Dropped] = (), **split: object
+) -> StudyFolder:
+    """A study's folder in which these clips were listed."""
+    dataset = {"name": "d", "format": "sonyc-ust", "path": tmp_path}
+    study = Study.model_validate({"name": "s", "dataset": [dataset], "split": split})
+    folder = StudyFolder(tmp_path / "out", study)
+    folder.of(Stage.DATASET).mkdir(parents=True)
+    folder.of(Stage.SELECT).mkdir()
+    write_table(folder.clips, pd.DataFrame(clips, columns=list(CLIPS)), CLIPS)
+    write_csv(folder.dropped(Stage.DATASET), dropped, DROPPED)
+    return folder
+
+
+def clip(number: int, labels: Sequence[str], *, group: str | None = None, fold: int = -1) -> Clip:
+    return Clip(f"d/{number:03d}", "d", f"/audio/{number}.wav", list(labels), group or f"d/{number}", fold)
+
+
+def singles(label: str, n: int, *, first: int = 0) -> list[Clip]:
+    return [clip(first + number, [label]) for number in range(n)]
+
+
+def notes_of(folder: StudyFolder) -> list[str]:
+    return folder.notes(Stage.SELECT).read_text().splitlines()
+
+
+def test_clips_of_one_class_are_used_and_the_others_named(tmp_path: Path) -> None:
+    clips = [*singles("dog", 10), clip(20, []), clip(21, ["dog", "music"]), clip(22, ["engine", "dog", "music"])]
+    folder = folder_of(tmp_path, clips, dropped=[Dropped("d/900", "no agreed annotation")])
+    selection.run(folder, StageContext())
+    table = read_table(folder.selection, SELECTION)
+    assert sorted(table["clip_id"]) == [f"d/{number:03d}" for number in range(10)]
+    assert set(table["label"]) == {"dog"}
+    dropped = pd.read_csv(folder.dropped(Stage.SELECT), keep_default_na=False)
+    assert dropped.to_numpy().tolist() == [
+        ["d/020", "none of the eight classes", ""],
+        ["d/021", "more than one class", "dog + music"],
+        ["d/022", "more than one class", "engine + dog + music"],
+    ]
+    ledger = pd.read_csv(folder.ledger, keep_default_na=False)
+    assert ledger[["rule", "n_clips"]].to_numpy().tolist() == [
+        ["listed", 14],
+        ["no agreed annotation", 1],
+        ["none of the eight classes", 1],
+        ["more than one class", 2],
+        ["used", 10],
+    ]
+
+
+def test_breakdown_counts_every_class_and_split(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, [*singles("dog", 10), *singles("music", 20, first=100)])
+    selection.run(folder, StageContext())
+    breakdown = pd.read_csv(folder.breakdown).set_index("label")
+    assert list(breakdown.index) == list(LABELS)
+    assert breakdown.loc["dog"].to_dict() == {"train": 6, "validation": 2, "test": 2}
+    assert breakdown.loc["music"].to_dict() == {"train": 12, "validation": 4, "test": 4}
+    assert breakdown.loc["engine"].sum() == 0
+    assert "Class engine has no clip at all: the models cannot learn it." in notes_of(folder)
+
+
+def test_class_that_a_split_lacks_is_noted(tmp_path: Path) -> None:
+    one_recording = [clip(200 + number, ["engine"], group="d/only") for number in range(3)]
+    folder = folder_of(tmp_path, [*singles("dog", 20), *one_recording])
+    selection.run(folder, StageContext())
+    assert "Class engine has no clip for validation and test: too few recordings of it." in notes_of(folder)
+
+
+def test_random_split_is_noted(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, singles("dog", 20), mode="random")
+    selection.run(folder, StageContext())
+    assert any("random by clip" in note for note in notes_of(folder))
+
+
+def test_recording_that_is_in_a_test_fold_too_is_dropped(tmp_path: Path) -> None:
+    clips = [clip(number, ["dog"], fold=number % 3) for number in range(30)]
+    clips.append(clip(40, ["dog"], group="d/1", fold=2))
+    folder = folder_of(tmp_path, clips, mode="folds", test_folds=[1])
+    selection.run(folder, StageContext())
+    dropped = pd.read_csv(folder.dropped(Stage.SELECT))
+    assert dropped.to_numpy().tolist() == [["d/040", "recording is also in a test fold", "d/1"]]
+    table = read_table(folder.selection, SELECTION)
+    assert set(table.loc[table["split"] == "test", "fold"]) == {1}
+
+
+def test_no_clip_of_one_class_is_refused(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, [clip(1, []), clip(2, ["dog", "music"])])
+    with pytest.raises(SelectionError, match="no clip has exactly one of the eight classes"):
+        selection.run(folder, StageContext())
+    assert not folder.selection.exists()

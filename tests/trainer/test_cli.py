@@ -1,0 +1,180 @@
+"""The command line as a process and in this one: exit codes, one-line errors, help without weight."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sonyc_trainer.cli import STAGE_HELP, main
+from sonyc_trainer.stages import Stage
+from support.processes import wait_until
+from support.small_datasets import burst_study, write_urbansound8k
+
+STUDY = """
+name = "small"
+[[dataset]]
+name = "mine"
+format = "class-folders"
+file_pattern = '^(?P<source>\\d+)-'
+[trim]
+keep_s = 0.5
+[compress]
+storage_rate_hz = 16000
+levels = ["pcm", "v5"]
+[train]
+levels = ["pcm"]
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study's file that names no folder; `audio` beside it fits."""
+    burst_study(tmp_path / "audio", n_groups=3, n_clips=1)
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def options(study: Path) -> list[str]:
+    return [str(study), "--data", f"mine={study.parent / 'audio'}", "--out", str(study.parent / "out")]
+
+
+def failure(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """Give the one line that a failing command writes."""
+    assert main(list(argv)) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("sonyc-trainer: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_every_stage_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert list(STAGE_HELP) == list(Stage)
+    for stage in Stage:
+        assert f"\n  {stage} " in text
+    assert "..." not in text.partition("Commands:")[2]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("argv", [["run"], ["fly"], ["run", "a.toml", "b.toml"], ["generate"], ["run", "--colour"]])
+def test_wrong_call_gives_2(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    assert main(argv) == 2
+    assert "Error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["mine", "=x", "mine="])
+def test_folder_without_name_is_a_wrong_call(capsys: pytest.CaptureFixture[str], study: Path, text: str) -> None:
+    assert main(["run", str(study), "--data", text]) == 2
+    assert f"'{text}' is not NAME=DIR" in capsys.readouterr().err
+
+
+def test_stages_run_one_by_one(capsys: pytest.CaptureFixture[str], study: Path) -> None:
+    assert main(["dataset", *options(study)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"small: results are in {study.parent / 'out'}\n"
+    assert "dataset" in captured.err
+    assert main(["select", *options(study), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["study"] == "small"
+    assert document["stages"]["select"]["kept"] is False
+    assert main(["select", *options(study), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stages"]["select"]["kept"] is True
+
+
+def test_default_folder_is_below_the_current_one(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(study.parent)
+    assert main(["dataset", str(study), "--data", "mine=audio"]) == 0
+    assert (study.parent / "out" / "small" / "study.json").is_file()
+
+
+def test_urbansound8k_has_an_option_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"{n}-3-0-0.wav", n, 1, "dog_bark") for n in range(3)]
+    folder = write_urbansound8k(tmp_path / "data", rows)
+    path = tmp_path / "s.toml"
+    path.write_text('name = "s"\n[[dataset]]\nname = "urbansound8k"\nformat = "urbansound8k"\n')
+    argv = [str(path), "--urbansound8k", str(folder), "--out", str(tmp_path / "out")]
+    assert main(["dataset", *argv]) == 0
+    capsys.readouterr()
+    assert "the study has no dataset named 'esc10'" in failure(capsys, "dataset", *argv, "--esc10", str(tmp_path))
+
+
+def test_errors_are_one_line(capsys: pytest.CaptureFixture[str], study: Path) -> None:
+    assert "small.toml: dataset 'mine' names no folder" in failure(capsys, "run", str(study))
+    assert "nowhere.toml: cannot be read" in failure(capsys, "run", "nowhere.toml")
+    assert "stage 'trim' needs 'select' first" in failure(capsys, "trim", *options(study))
+    study.write_text(STUDY + "[trimm]\n")
+    assert f"{study}: unknown key 'trimm'" in failure(capsys, "run", *options(study))
+    study.write_text(STUDY.replace("keep_s = 0.5", 'keep_s = "half"'))
+    message = failure(capsys, "run", *options(study))
+    assert f"{study}: key 'trim.keep_s': " in message
+    assert "'half'" in message
+
+
+def test_folder_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[str], study: Path) -> None:
+    (study.parent / "out").write_text("in the way")
+    assert "out" in failure(capsys, "dataset", *options(study))
+
+
+def test_show_tells_how_far_a_study_is(capsys: pytest.CaptureFixture[str], study: Path) -> None:
+    for stage in ("dataset", "select"):
+        main([stage, *options(study)])
+    capsys.readouterr()
+    assert main(["show", str(study.parent / "out"), "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert list(status["stages"]) == ["dataset", "select"]
+    assert status["breakdown"]["dog"] == {"train": 1, "validation": 1, "test": 1}
+    assert [(row["rule"], row["n_clips"]) for row in status["ledger"]] == [("listed", 6), ("used", 6)]
+    assert main(["show", str(study.parent / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "dog" in text
+    assert "Note: Class engine has no clip at all" in text
+    assert "is not the folder of a study" in failure(capsys, "show", str(study.parent))
+
+
+def test_generate_makes_a_dataset_that_a_study_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(tmp_path / "scenes"), "--clips", "2", "--sensors", "1", "--seed", "4"]) == 0
+    assert len(list((tmp_path / "scenes" / "audio").glob("*.wav"))) == 2
+    capsys.readouterr()
+    assert "n_clips" in failure(capsys, "generate", str(tmp_path / "none"), "--clips", "0")
+    assert not (tmp_path / "none").exists()
+
+
+def test_interrupt_ends_with_130_and_the_next_run_goes_on(study: Path) -> None:
+    """A real process with real workers, interrupted as Ctrl-C does once a stage is under way."""
+    out = study.parent / "out"
+    for label in ("dog", "music"):
+        for clip in (study.parent / "audio" / label).glob("*.wav"):
+            for n in range(80):
+                clip.with_name(f"{clip.stem}{n}.wav").symlink_to(clip)
+    command = [sys.executable, "-m", "sonyc_trainer.cli", "run", *options(study)]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    trim = out / "02-trim"
+    wait_until(lambda: bool(list(trim.glob("0*"))) or process.poll() is not None, what="a first shard")
+    os.killpg(process.pid, signal.SIGINT)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 130, text
+    assert text.endswith("interrupted: the same command goes on where this one stopped\n")
+    assert "Traceback" not in text
+    assert not (trim / "trimmed.parquet").exists()
+    n_done = len(list(trim.glob("0*")))
+    assert main(["trim", *options(study)]) == 0
+    assert len(list(trim.glob("0*"))) > n_done
+    assert (trim / "trimmed.parquet").is_file()
+
+
+def test_help_is_light() -> None:
+    code = (
+        "import sys; from sonyc_trainer.cli import main; main(['run', '--help']); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"tensorflow", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "rich"}
+    assert not heavy & set(done.stderr.split())

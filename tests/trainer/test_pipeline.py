@@ -1,0 +1,128 @@
+"""The pipeline: order, resuming, stale settings, and one run at a time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sonyc_trainer.errors import DatasetError, StageError
+from sonyc_trainer.folder import INPUTS, StudyFolder, open_folder
+from sonyc_trainer.pipeline import MODULES, StageOutcome, finished, run_stage, run_study
+from sonyc_trainer.stages import Stage
+from sonyc_trainer.study import Study
+from support.small_datasets import burst_study
+from support.stage_runs import QUIET
+
+UNTIL_TRIM = [Stage.DATASET, Stage.SELECT, Stage.TRIM]
+
+HOLD_LOCK = """
+import sys
+from pathlib import Path
+from sonyc_trainer.folder import open_folder
+with open_folder(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    """A small study, not yet run."""
+    return StudyFolder(tmp_path / "out", burst_study(tmp_path / "audio"))
+
+
+def with_settings(folder: StudyFolder, **tables: object) -> StudyFolder:
+    study = Study.model_validate(folder.study.model_dump() | tables)
+    return StudyFolder(folder.root, study)
+
+
+def kept(outcomes: list[StageOutcome]) -> dict[str, bool]:
+    return {outcome.stage.value: outcome.is_kept for outcome in outcomes}
+
+
+def test_stages_run_in_order_and_are_kept_afterwards(folder: StudyFolder) -> None:
+    told: list[StageOutcome] = []
+    first = run_study(folder, QUIET, until=Stage.TRIM, on_stage=told.append)
+    assert [outcome.stage for outcome in first] == UNTIL_TRIM
+    assert kept(first) == {"dataset": False, "select": False, "trim": False}
+    assert told == first
+    again = run_study(folder, QUIET, until=Stage.TRIM)
+    assert kept(again) == {"dataset": True, "select": True, "trim": True}
+    assert [outcome.duration_s for outcome in again] == [outcome.duration_s for outcome in first]
+    assert [outcome.stage for outcome in finished(folder)] == UNTIL_TRIM
+
+
+@pytest.mark.parametrize(
+    ("tables", "stale"),
+    [
+        ({"seed": 5}, {"select", "trim"}),
+        ({"trim": {"keep_s": 0.75}}, {"trim"}),
+        ({"compress": {"storage_rate_hz": 24000, "levels": ["pcm"]}}, {"trim"}),
+        ({"compress": {"storage_rate_hz": 16000, "levels": ["pcm", "v1"]}}, set()),
+        ({"name": "other"}, set()),
+    ],
+)
+def test_changed_settings_make_exactly_what_depends_on_them_stale(
+    folder: StudyFolder, tables: dict[str, object], stale: set[str]
+) -> None:
+    run_study(folder, QUIET, until=Stage.TRIM)
+    left_over = folder.of(Stage.TRIM) / "left-over"
+    left_over.touch()
+    outcomes = run_study(with_settings(folder, **tables), QUIET, until=Stage.TRIM)
+    assert {name for name, is_kept in kept(outcomes).items() if not is_kept} == stale
+    assert left_over.exists() == ("trim" not in stale)
+
+
+def test_stage_that_failed_is_run_again_and_those_before_it_kept(folder: StudyFolder) -> None:
+    annotations = folder.root.parent / "audio" / "cats"
+    annotations.mkdir()
+    with pytest.raises(DatasetError, match="'cats' is no class"):
+        run_study(folder, QUIET, until=Stage.TRIM)
+    assert not finished(folder)
+    annotations.rmdir()
+    run_study(folder, QUIET, until=Stage.SELECT)
+    assert kept(run_study(folder, QUIET, until=Stage.TRIM)) == {"dataset": True, "select": True, "trim": False}
+
+
+def test_single_stage_needs_those_before_it(folder: StudyFolder) -> None:
+    run_stage(folder, QUIET, Stage.DATASET)
+    with pytest.raises(StageError, match=r"stage 'trim' needs 'select' first: run 'sonyc-trainer select', or 'run'"):
+        run_stage(folder, QUIET, Stage.TRIM)
+    assert not folder.of(Stage.TRIM).exists()
+    assert not run_stage(folder, QUIET, Stage.SELECT).is_kept
+    assert run_stage(folder, QUIET, Stage.SELECT).is_kept
+
+
+def test_second_run_in_the_same_folder_is_refused(folder: StudyFolder) -> None:
+    run_study(folder, QUIET, until=Stage.DATASET)
+    command = [sys.executable, "-c", HOLD_LOCK, str(folder.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(StageError, match=rf"is in use by process {other.pid}"):
+            run_study(folder, QUIET, until=Stage.DATASET)
+        other.stdin.close()
+        other.wait(20)
+    assert kept(run_study(folder, QUIET, until=Stage.DATASET)) == {"dataset": True}
+
+
+def test_folder_can_be_opened_without_its_toml(folder: StudyFolder) -> None:
+    run_study(folder, QUIET, until=Stage.DATASET)
+    assert open_folder(folder.root) == folder
+
+
+@pytest.mark.parametrize("content", [None, "{}", "not JSON"])
+def test_other_folders_cannot_be_opened(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "study.json").write_text(content)
+    with pytest.raises(StageError, match=r"study\.json"):
+        open_folder(tmp_path)
+
+
+def test_every_stage_has_a_module_and_inputs_that_come_before_it() -> None:
+    stages = list(Stage)
+    assert list(MODULES) == list(INPUTS) == stages
+    for stage, inputs in INPUTS.items():
+        assert all(stages.index(before) < stages.index(stage) for before in inputs.after)

@@ -1,0 +1,107 @@
+"""The study's TOML: what is wrong is said with file, key and value."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sonyc_contract.errors import ConfigError
+from sonyc_trainer.study import load_study
+
+FOLDERS = """
+name = "s"
+[[dataset]]
+name = "mine"
+format = "class-folders"
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('path = "."\ncolour = "red"', r"unknown key 'dataset.0.colour'"),
+        ('path = "."\n[trim]\nkeep = 2', r"unknown key 'trim.keep'"),
+        ('path = "."\n[trim]\nkeep_s = "long"', r"key 'trim.keep_s': .*'long'"),
+        ('path = "."\n[trim]\nkeep_s = -1', r"key 'trim.keep_s': .*-1"),
+        ('path = "."\n[compress]\nlevels = ["v10"]', r"key 'compress.levels.0': .*'v10'"),
+        ('path = "."\n[compress]\nstorage_rate_hz = 22050', r"storage_rate_hz must be one of 16000"),
+        ('path = "."\n[compress]\nlevels = ["pcm", "pcm"]', r"one level twice"),
+        ('path = "."\n[split]\nmode = "folds"', r"'test_folds' belongs to mode 'folds', which needs at least one"),
+        ('path = "."\n[split]\ntest_folds = [1]', r"'test_folds' belongs to mode 'folds'"),
+        ('path = "."\n[split]\ntest_fraction = 0.9', r"leave nothing to train on"),
+        ('path = "."\n[train]\nlevels = ["v1"]', r"train.levels has 'v1', which compress.levels lacks"),
+        ('path = "."\nfile_pattern = "("', r"key 'dataset.0.file_pattern': not a regular expression"),
+        ('path = "."\nfile_pattern = "x"', r"needs the named groups"),
+        ("path = \".\"\nfile_pattern = '(?P<take>.)'", r"needs the named groups"),
+        ('path = "."\n[dataset.classes]\nhund = "dogs"', r"class 'dogs' is none of SONYC's"),
+        ('path = "."\n[dataset.scenes]\nn_clips = 3', r"'scenes' belongs to format 'scenes'"),
+        ("path = [", r"not a TOML file"),
+    ],
+)
+def test_bad_study_names_file_key_and_value(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, FOLDERS + text)
+    with pytest.raises(ConfigError, match=message) as error:
+        load_study(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dataset_format", ["sonyc-ust", "urbansound8k"])
+def test_pattern_belongs_to_class_folders(tmp_path: Path, dataset_format: str) -> None:
+    text = FOLDERS.replace("class-folders", dataset_format) + "file_pattern = '(?P<source>.)'"
+    with pytest.raises(ConfigError, match="'file_pattern' belongs to format 'class-folders'"):
+        load_study(write(tmp_path, text))
+
+
+def test_classes_do_not_belong_to_sonyc_ust(tmp_path: Path) -> None:
+    text = FOLDERS.replace("class-folders", "sonyc-ust") + '[dataset.classes]\ndog = "dog"'
+    with pytest.raises(ConfigError, match="'classes' belongs to formats 'urbansound8k' and 'class-folders'"):
+        load_study(write(tmp_path, text))
+
+
+def test_two_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = FOLDERS + '[[dataset]]\nname = "mine"\nformat = "class-folders"'
+    with pytest.raises(ConfigError, match="two datasets have the same name"):
+        load_study(write(tmp_path, text))
+
+
+def test_dataset_without_folder_says_how_to_give_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"dataset 'mine' names no folder: .* --data mine=DIR"):
+        load_study(write(tmp_path, FOLDERS))
+
+
+def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere is not a folder"):
+        load_study(write(tmp_path, FOLDERS), folders={"mine": tmp_path / "nowhere"})
+
+
+def test_folder_for_an_unknown_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the study has no dataset named 'yours'"):
+        load_study(write(tmp_path, FOLDERS), folders={"mine": tmp_path, "yours": tmp_path})
+
+
+def test_command_line_goes_before_the_file_and_paths_are_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "named").mkdir()
+    path = write(tmp_path, FOLDERS + 'path = "named"')
+    monkeypatch.chdir(tmp_path)
+    assert load_study(Path(path.name)).dataset[0].path == tmp_path / "named"
+    assert load_study(path, folders={"mine": Path("given")}).dataset[0].path == tmp_path / "given"
+
+
+def test_published_studies_can_be_loaded(repository: Path, tmp_path: Path) -> None:
+    paths = sorted((repository / "trainer" / "studies").glob("*.toml"))
+    assert {"street-scenes", "urbansound8k-esc10"} <= {path.stem for path in paths}
+    for path in paths:
+        datasets = tomllib.loads(path.read_text())["dataset"]
+        assert not any("path" in dataset for dataset in datasets)
+        folders = {dataset["name"]: tmp_path for dataset in datasets if dataset["format"] != "scenes"}
+        assert load_study(path, folders=folders).name == path.stem
