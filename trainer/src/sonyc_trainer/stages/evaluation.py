@@ -30,6 +30,13 @@ CLASSES: Final = ("trained", "tested", "split", "label", "support", "tp", "fp", 
 CONFUSION: Final = ("trained", "tested", "split", "label", *LABELS)
 LEVELS: Final = ("level", "n_clips", "duration_s", "bytes_per_hour", "encode_ms_per_s", "decode_ms_per_s")
 
+Count = tuple[str, str, str, Confusion]
+"""Trained and tested level, split, and the confusion matrix."""
+
+_NO_TEST: Final = (
+    "There are no test clips: all figures are of the validation clips, which also chose epochs and thresholds."
+)
+
 
 def run(folder: StudyFolder, context: StageContext) -> None:
     """Predict the validation and test clips at all levels, and count.
@@ -72,9 +79,6 @@ def _predicted(folder: StudyFolder, vectors: ClipVectors, level: Level, name: st
     return vectors.clips.assign(
         trained=name, tested=level.value, seed=folder.study.seed, probabilities=[p.tolist() for p in probabilities]
     )
-
-
-Count = tuple[str, str, str, Confusion]
 
 
 def _confusions(predictions: "pd.DataFrame") -> Iterator[Count]:
@@ -122,7 +126,7 @@ def _notes(counts: Sequence[Count]) -> list[str]:
     """Say over which classes the macro-F1 is, and of which clips where there is no test split."""
     of_split = {split: matrix for _, _, split, matrix in counts}
     split, matrix = ("test", of_split["test"]) if "test" in of_split else ("validation", of_split["validation"])
-    notes = [] if split == "test" else ["There is no test split: all figures are of validation clips."]
+    notes = [] if split == "test" else [_NO_TEST]
     if labels := absent(matrix):
         n = len(LABELS) - len(labels)
         notes.append(f"There is no {split} clip of {', '.join(labels)}: macro-F1 is over the other {n} classes.")
