@@ -25,7 +25,7 @@ define make_venv
 	@$(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: help setup demo system-packages test test-all test-slow check lock schemas clean
+.PHONY: help setup demo system-packages test test-all test-slow soak check lock schemas clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ test-slow: setup system-packages ## only what `make test-all` adds to `make test
 
 test-all: setup system-packages ## the fast tests and the slow ones, under 30 minutes
 	@tools/run-tests.sh fast slow
+
+soak: setup system-packages ## run the agent at real time and measure it: make soak MINUTES=30
+	@PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),30)
 
 check: .venv/.dev ## format, lint and types, under two minutes
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: $(BIN)/ruff format ."; exit 1; }
