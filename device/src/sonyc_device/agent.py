@@ -301,6 +301,7 @@ class Agent:
                 "labels_written": counters.labels_written,
                 "labels_published": self._parts.publisher.n_published,
                 "labels_waiting": self._parts.outbox.n_rows,
+                "labels_evicted": self._parts.outbox.n_evicted,
                 "gaps": counters.gaps,
                 "clips_shed": counters.clips_shed,
                 "seconds_captured": counters.samples_captured / rate_hz,

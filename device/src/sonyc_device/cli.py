@@ -146,9 +146,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     from sonyc_contract.runtime import Runtime
     from sonyc_device.classification import Classifier
 
-    bundle = _read_bundle(arguments.bundle)
-    bundle.head_for(arguments.level)
-    classifier = Classifier(bundle, runtime=Runtime(arguments.runtime))
+    classifier = Classifier(_read_bundle(arguments.bundle), runtime=Runtime(arguments.runtime))
     codes = [_classify_all(classifier, path, arguments.level) for path in arguments.files]
     return max(codes)
 

@@ -35,7 +35,7 @@ class MicrophoneSource:
         self._sink: SampleSink | None = None
         self._stream: Any = None
         self._is_stopping = False
-        self._called_s = 0.0
+        self._called_s: float | None = None
 
     @property
     def is_live(self) -> bool:
@@ -50,7 +50,6 @@ class MicrophoneSource:
         """
         sounddevice = _sounddevice()
         self._sink = sink
-        self._called_s = time.monotonic()
         try:
             self._stream = sounddevice.RawInputStream(
                 samplerate=self._rate_hz,
@@ -84,7 +83,7 @@ class MicrophoneSource:
         sink = self._sink
         if sink is None:
             return
-        if status.input_overflow:
+        if status.input_overflow and self._called_s is not None:
             n_lost = round((now_s - self._called_s) * self._rate_hz) - n_frames
             sink.skip(max(1, n_lost), GapCause.DEVICE_OVERFLOW)
         self._called_s = now_s
