@@ -20,7 +20,7 @@ from sonyc_trainer.learning import CurveFile, EarlyStopping, Epoch, Indices, bal
 from sonyc_trainer.study import PretrainSettings
 from sonyc_trainer.tensorflow_session import tensorflow_session
 
-_N_REPRESENTATIVE = 400
+_N_REPRESENTATIVE = 1_000
 _WARM_UP = 0.05
 _INFER_BATCH = 256
 
@@ -106,8 +106,8 @@ class Windows:
     def representative(self) -> FloatArray:
         """Give training windows over which int8's ranges are measured: float32 [n, n_frames, n_mels, 1]."""
         rng = np.random.default_rng(0)
-        step = max(1, len(self.training) // _N_REPRESENTATIVE)
-        clips = self.training[::step][:_N_REPRESENTATIVE]
+        step = -(-len(self._drawn) // _N_REPRESENTATIVE)
+        clips = self._drawn[::step]
         windows = [
             self._levels[index % len(self._levels)].window(int(clip), self._start(rng, int(clip)), self.n_frames)
             for index, clip in enumerate(clips)
