@@ -191,7 +191,7 @@ class Outbox:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            self.set_aside = _set_aside(self._path)
+            self.set_aside = _set_aside(self._path, self._now_s())
             _LOGGER.error("outbox %s is corrupt (%s): kept as %s", self._path, error, self.set_aside.name)
             return _open(self._path)
 
@@ -225,9 +225,9 @@ def _make_or_check_schema(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute("INSERT INTO identity (session) VALUES (?)", (secrets.token_hex(8),))
 
 
-def _set_aside(path: Path) -> Path:
+def _set_aside(path: Path, now_s: float) -> Path:
     """Rename a database and its log; unacknowledged labels may still be read from them."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     target = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
