@@ -103,6 +103,8 @@ class FileSource:
             self._files.remove(path)
             self._on_refused(path)
             return None
+        if audio.is_cut:
+            _LOGGER.warning("file is cut short: %s: its first %.2f s are taken", path, audio.duration_s)
         return to_int16(resample(audio.samples, audio.rate_hz, self._rate_hz))
 
     def _deliver(self, samples: Int16Array, sink: SampleSink, started_s: float) -> None:
