@@ -29,7 +29,7 @@ def test_compact_is_trained_by_default(tmp_path: Path) -> None:
 
 
 def test_kind_of_another_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match=r"kind 'openl3' is not in this version; .* compact, tflite"):
+    with pytest.raises(EmbeddingError, match=r"kind 'openl3' is not in this version; .* compact, edgel3-sea, tflite"):
         make(tmp_path, kind="openl3")
 
 

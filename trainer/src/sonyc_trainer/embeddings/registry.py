@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sonyc_trainer.embeddings.compact import CompactEmbedding
+from sonyc_trainer.embeddings.edgel3 import EdgeL3Embedding
 from sonyc_trainer.embeddings.embedding import EmbeddingSource
 from sonyc_trainer.embeddings.given import BundledEmbedding, TfliteEmbedding
 from sonyc_trainer.errors import EmbeddingError
@@ -20,7 +21,15 @@ def _tflite(study: Study) -> EmbeddingSource:
     return TfliteEmbedding(study.embedding)
 
 
-SOURCES: Final[dict[str, Callable[[Study], EmbeddingSource]]] = {"compact": _compact, "tflite": _tflite}
+def _edgel3(study: Study) -> EmbeddingSource:
+    return EdgeL3Embedding(study.embedding)
+
+
+SOURCES: Final[dict[str, Callable[[Study], EmbeddingSource]]] = {
+    "compact": _compact,
+    "edgel3-sea": _edgel3,
+    "tflite": _tflite,
+}
 """By the part of `[embedding] kind` before the colon."""
 
 

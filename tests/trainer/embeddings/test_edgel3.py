@@ -1,0 +1,72 @@
+"""EdgeL3's SEA embedding from its published weights."""
+
+import gzip
+from concurrent.futures import Executor
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from sonyc_contract.audio import read_audio, resample
+from sonyc_contract.codec import round_trip
+from sonyc_contract.levels import Level
+from sonyc_contract.recognise import InputLayout
+from sonyc_trainer.embeddings.embedding import Embedding
+from sonyc_trainer.embeddings.registry import source_for
+from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.stages import Stage
+from support.small_study import in_pool, small_study
+
+
+def make(folder: Path, weights: Path | None, pool: Executor) -> Embedding:
+    study = small_study(folder, embedding={"kind": "edgel3-sea", "weights": weights})
+    of_study = StudyFolder(folder, study)
+    of_study.of(Stage.PRETRAIN).mkdir()
+    return source_for(study).make(of_study, in_pool(pool))
+
+
+@pytest.fixture
+def weights(shared_data: Path) -> Path:
+    return shared_data / "models" / "edgel3" / "edgel3_sea_ust_audio_emb_64.h5.gz"
+
+
+def test_level_hardly_matters_to_a_front_end_that_ends_at_4_khz(
+    weights: Path, shared_data: Path, tmp_path: Path, tensorflow_pool: Executor
+) -> None:
+    """Published weights in the right places: the cosine of v9 to pcm is at least 0.998 over real street sound."""
+    embedding = make(tmp_path, weights, tensorflow_pool)
+    assert (embedding.spec.layout, embedding.spec.n_dimensions) == (InputLayout.MEL_TIME, 64)
+    audio = read_audio(shared_data / "sonyc" / "06_002911.wav")
+    samples = resample(audio.samples, audio.rate_hz, 48_000)
+    embedder = embedding.open()
+    coded = round_trip(samples, 48_000, level=Level.V9)
+    pcm, v9 = (embedder.embed(signal, 48_000).mean(axis=0) for signal in (samples, coded))
+    assert np.count_nonzero(pcm) > 32
+    assert pcm @ v9 / np.linalg.norm(pcm) / np.linalg.norm(v9) > 0.998
+
+
+def test_unpacked_file_gives_the_same(weights: Path, tmp_path: Path, tensorflow_pool: Executor) -> None:
+    (tmp_path / "weights.h5").write_bytes(gzip.decompress(weights.read_bytes()))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    packed, unpacked = (
+        make(tmp_path / name, path, tensorflow_pool) for name, path in (("a", weights), ("b", tmp_path / "weights.h5"))
+    )
+    assert packed.id == unpacked.id
+
+
+def test_weights_must_be_named(tmp_path: Path, tensorflow_pool: Executor) -> None:
+    with pytest.raises(EmbeddingError, match="needs 'weights', the path of its"):
+        make(tmp_path, None, tensorflow_pool)
+
+
+def test_other_files_are_refused(tmp_path: Path, tensorflow_pool: Executor) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.create_group("model_weights")
+    (tmp_path / "cut.h5.gz").write_bytes(gzip.compress(b"text" * 100)[:20])
+    for name in ("other.h5", "cut.h5.gz", "missing.h5"):
+        (tmp_path / f"of-{name}").mkdir()
+        with pytest.raises(EmbeddingError, match=rf"{name}: not the weights of edgel3-sea"):
+            make(tmp_path / f"of-{name}", tmp_path / name, tensorflow_pool)
