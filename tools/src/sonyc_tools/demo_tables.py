@@ -11,13 +11,13 @@ from sonyc_contract.messages import LabelEvent
 
 def accuracy_table(summary: Mapping[str, Any]) -> Table:
     """Accuracy and macro-F1 on the test clips: a row per trained level, a column per tested one."""
-    table = Table(title="Accuracy / macro-F1 on test clips, synthetic scenes", title_justify="left")
-    table.add_column("trained \\ tested")
+    table = Table(title="Accuracy/macro-F1 in %; rows trained, columns tested; synthetic scenes", title_justify="left")
+    table.add_column("")
     for level in summary["levels"]:
         table.add_column(level, justify="right")
     for trained in summary["heads"]:
         cells = [summary["matrix"][trained][tested] for tested in summary["levels"]]
-        table.add_row(trained, *(f"{cell['accuracy']:.3f} / {cell['macro_f1']:.3f}" for cell in cells))
+        table.add_row(trained, *(f"{100 * cell['accuracy']:.1f}/{100 * cell['macro_f1']:.1f}" for cell in cells))
     return table
 
 

@@ -23,18 +23,6 @@ def find_program(name: str) -> Path:
     return Path(found)
 
 
-def run_program(name: str, arguments: Sequence[str | Path]) -> None:
-    """Run a program to its end; what it prints goes to the terminal.
-
-    Raises:
-        ProcessError: it is not installed, or ends with another exit code than 0.
-    """
-    command = [find_program(name), *arguments]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise ProcessError(f"{name} {arguments[0]} ended with exit code {code}; what it said stands above")
-
-
 def read_program(name: str, arguments: Sequence[str | Path], *, stderr_to: Path | None = None) -> str:
     """Run a program to its end and give what it printed on standard output.
 
