@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -17,26 +18,27 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+_DIED = "a worker process died (out of memory?); the same command goes on where it stopped"
+_POLL_S = 0.2
 
 
 @contextmanager
 def process_pool(n_processes: int | None = None) -> Iterator[Executor]:
     """Give a pool of spawned processes, one per core by default, one native thread each.
 
-    Where the body is left by an error or an interrupt, the processes are ended at once; what they were writing was
-    not whole yet, and stays so.
+    Where the body is left by an error or an interrupt, the processes are ended at once, and where this process is
+    killed they end by themselves; what they were writing was not whole yet, and stays so.
     """
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(n_processes or _n_cores(), mp_context=_Context(), initializer=_leave_with_parent)
-    with _environment(_ONE_THREAD):
+    n = n_processes or _n_cores()
+    opened = ProcessPoolExecutor(n, mp_context=_Context(), initializer=_leave_with_parent)
+    with _environment(_ONE_THREAD), opened as pool:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             for process in set(multiprocessing.active_children()) - before:
                 process.terminate()
             raise
-        pool.shutdown()
 
 
 def run_shards(
@@ -55,7 +57,22 @@ def run_shards(
         for future in as_completed(futures):
             on_done(future.result())
     except BrokenExecutor as error:
-        raise StageError("a worker process died (out of memory?); the same command goes on where it stopped") from error
+        raise StageError(_DIED) from error
+
+
+def run_one(executor: Executor, work: Callable[[T], R], item: T, *, meanwhile: Callable[[], None] | None = None) -> R:
+    """Run one long piece of work elsewhere, and call `meanwhile` a few times a second until it ends.
+
+    Raises:
+        StageError: the process that worked on it died.
+    """
+    future = executor.submit(work, item)
+    try:
+        while meanwhile is not None and not wait_for([future], timeout=_POLL_S).done:
+            meanwhile()
+        return future.result()
+    except BrokenExecutor as error:
+        raise StageError(_DIED) from error
 
 
 def sharded(items: Sequence[T], shard_size: int) -> list[Sequence[T]]:
@@ -64,7 +81,7 @@ def sharded(items: Sequence[T], shard_size: int) -> list[Sequence[T]]:
 
 
 def _leave_with_parent() -> None:
-    """End this worker when its parent is gone: a killed parent's workers wait for work for ever otherwise."""
+    """End this worker when its parent is gone: it would wait for work for ever, or write beside the next run."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), name="parent watch", daemon=True).start()

@@ -1,7 +1,6 @@
 """`compact`: our own embedding, a small convolution network on the front end of the same name."""
 
 import shutil
-from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from sonyc_trainer.embeddings.compact_frames import make_frames
 from sonyc_trainer.embeddings.compact_training import TrainingJob, train_compact
 from sonyc_trainer.embeddings.embedding import Embedding
 from sonyc_trainer.errors import TrainingError
+from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
@@ -23,8 +23,6 @@ WINDOW_S: Final = 0.975
 
 CURVE_FILE: Final = "curve.csv"
 LOG_FILE: Final = "tensorflow.log"
-
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,17 @@ class CompactEmbedding:
         """Train in a process of its own, and follow its curve."""
         n_epochs, n_done = self.study.pretrain.epochs, 0
         job.curve.unlink(missing_ok=True)
+
+        def follow() -> None:
+            nonlocal n_done
+            n_now = _n_epochs_in(job.curve)
+            advance(n_now - n_done)
+            n_done = n_now
+
         with context.progress.task("pretrain: epochs", n_epochs) as advance, context.executor() as executor:
-            future = executor.submit(train_compact, job)
-            while not wait([future], timeout=_POLL_S).done:
-                n_now = _n_epochs_in(job.curve)
-                advance(n_now - n_done)
-                n_done = n_now
+            embedding = run_one(executor, train_compact, job, meanwhile=follow)
             advance(n_epochs - n_done)
-            return future.result()
+            return embedding
 
 
 def _n_epochs_in(curve: Path) -> int:

@@ -7,6 +7,7 @@ out; that is what front end `edgel3-sea` computes.
 import gzip
 import io
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from sonyc_trainer.context import StageContext
 from sonyc_trainer.conversion import keras_file, to_float32
 from sonyc_trainer.embeddings.embedding import Embedding
 from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import EmbeddingSettings
@@ -46,7 +48,7 @@ class EdgeL3Embedding:
             raise EmbeddingError("[embedding] kind = 'edgel3-sea' needs 'weights', the path of its .h5 or .h5.gz file")
         log = folder.of(Stage.PRETRAIN) / "tensorflow.log"
         with context.progress.task("pretrain: convert edgel3-sea", 1) as advance, context.executor() as executor:
-            model, keras = executor.submit(convert_weights, path, log).result()
+            model, keras = run_one(executor, partial(convert_weights, log=log), path)
             advance(1)
         spec = EmbeddingSpec(
             name="edgel3-sea",
@@ -59,7 +61,7 @@ class EdgeL3Embedding:
         return Embedding(spec, model, keras)
 
 
-def convert_weights(path: Path, log: Path) -> tuple[bytes, bytes]:
+def convert_weights(path: Path, *, log: Path) -> tuple[bytes, bytes]:
     """Give the TFLite and the `.keras` file of the network with the weights in `path`, both in float32.
 
     Raises:

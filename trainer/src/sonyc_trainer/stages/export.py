@@ -15,6 +15,7 @@ from sonyc_trainer.agreement import ComparisonJob, HeadFiles, compare
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.embedding import load_embedding
 from sonyc_trainer.errors import ExportError
+from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import ExportSettings
@@ -36,7 +37,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     log = folder.of(Stage.EXPORT) / "tensorflow.log"
     job = ComparisonJob(embedding, heads, folder.study.embedding.pooling, log)
     with context.progress.task("export: comparisons with Keras", 1) as advance, context.executor() as executor:
-        agreement = executor.submit(compare, job).result()
+        agreement = run_one(executor, compare, job)
         advance(1)
     check_agreement(agreement, folder.study.export)
     write_whole(folder.exported(EMBEDDING), embedding.model)
