@@ -43,6 +43,43 @@ def options(study: Path) -> list[str]:
     return [str(study), "--data", f"mine={study.parent / 'audio'}", "--out", str(study.parent / "out")]
 
 
+def multiply_clips(study: Path, n: int) -> None:
+    """Give every clip of the study `n` more names."""
+    for label in ("dog", "music"):
+        for clip in list((study.parent / "audio" / label).glob("*.wav")):
+            for number in range(n):
+                clip.with_name(f"{clip.stem}{number}.wav").symlink_to(clip)
+
+
+def start_run(study: Path) -> subprocess.Popen[str]:
+    """Run a study as a process, in a session of its own so that a signal to it reaches its workers and no one else."""
+    command = [sys.executable, "-m", "sonyc_trainer.cli", "run", *options(study)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+
+def shards_of(stage_folder: Path) -> list[Path]:
+    return list(stage_folder.glob("0*"))
+
+
+def children_of(process_id: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(") ")[2][0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def audio_below(folder: Path) -> dict[str, bytes]:
+    """Content of every audio file of a study, by its path."""
+    paths = [path for path in folder.rglob("*") if path.suffix in {".flac", ".mp3"}]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
 def failure(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     """Give the one line that a failing command writes."""
     assert main(list(argv)) == 1
@@ -148,27 +185,40 @@ def test_generate_makes_a_dataset_that_a_study_reads(tmp_path: Path, capsys: pyt
 
 def test_interrupt_ends_with_130_and_the_next_run_goes_on(study: Path) -> None:
     """A real process with real workers, interrupted as Ctrl-C does once a stage is under way."""
-    out = study.parent / "out"
-    for label in ("dog", "music"):
-        for clip in (study.parent / "audio" / label).glob("*.wav"):
-            for n in range(80):
-                clip.with_name(f"{clip.stem}{n}.wav").symlink_to(clip)
-    command = [sys.executable, "-m", "sonyc_trainer.cli", "run", *options(study)]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    trim = out / "02-trim"
-    wait_until(lambda: bool(list(trim.glob("0*"))) or process.poll() is not None, what="a first shard")
+    multiply_clips(study, 80)
+    process = start_run(study)
+    trim = study.parent / "out" / "02-trim"
+    wait_until(lambda: bool(shards_of(trim)) or process.poll() is not None, what="a first shard")
     os.killpg(process.pid, signal.SIGINT)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130, text
     assert text.endswith("interrupted: the same command goes on where this one stopped\n")
     assert "Traceback" not in text
     assert not (trim / "trimmed.parquet").exists()
-    n_done = len(list(trim.glob("0*")))
+    n_done = len(shards_of(trim))
     assert main(["trim", *options(study)]) == 0
-    assert len(list(trim.glob("0*"))) > n_done
+    assert len(shards_of(trim)) > n_done
     assert (trim / "trimmed.parquet").is_file()
+
+
+def test_killed_run_goes_on_to_the_same_results(study: Path) -> None:
+    """Killed without a chance to tidy up; the workers must not outlive it, nor a half-written shard show."""
+    multiply_clips(study, 10)
+    process = start_run(study)
+    coded = study.parent / "out" / "03-compress"
+    wait_until(lambda: bool(shards_of(coded)) or process.poll() is not None, what="a first shard")
+    workers = children_of(process.pid)
+    process.kill()
+    process.communicate(timeout=60)
+    assert len(workers) >= 2
+    wait_until(lambda: not any(map(is_running, workers)), what="end of the workers")
+    n_done = len(shards_of(coded))
+    assert main(["compress", *options(study)]) == 0
+    assert 0 < n_done < len(shards_of(coded))
+    whole = study.parent / "whole"
+    for stage in ("dataset", "select", "trim", "compress"):
+        assert main([stage, *options(study)[:-1], str(whole)]) == 0
+    assert audio_below(whole) == audio_below(study.parent / "out")
 
 
 def test_help_is_light() -> None:

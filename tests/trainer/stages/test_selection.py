@@ -12,9 +12,11 @@ from sonyc_trainer.datasets.listing import Clip, Dropped
 from sonyc_trainer.errors import SelectionError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import DROPPED, write_csv
+from sonyc_trainer.pipeline import run_study
 from sonyc_trainer.stages import Stage, selection
-from sonyc_trainer.study import Study
+from sonyc_trainer.study import Study, load_study
 from sonyc_trainer.tables import CLIPS, SELECTION, read_table, write_table
+from support.stage_runs import QUIET
 
 
 def folder_of(
@@ -106,3 +108,28 @@ def test_no_clip_of_one_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SelectionError, match="no clip has exactly one of the eight classes"):
         selection.run(folder, StageContext())
     assert not folder.selection.exists()
+
+
+def test_real_recordings_stay_on_one_side(tmp_path: Path, repository: Path, shared_data: Path) -> None:
+    """UrbanSound8K and ESC-10 share Freesound recordings: two of those in test fold 1 are in ESC-10's folds 2 and 3."""
+    folders = {"urbansound8k": shared_data / "urbansound8k", "esc10": shared_data / "esc10"}
+    study = load_study(repository / "trainer" / "studies" / "urbansound8k-esc10.toml", folders=folders)
+    folder = StudyFolder(tmp_path / "out", study)
+    run_study(folder, QUIET, until=Stage.SELECT)
+    ledger = pd.read_csv(folder.ledger, keep_default_na=False)
+    assert dict(zip(ledger["rule"], ledger["n_clips"], strict=True)) == {
+        "listed": 1418,
+        "none of the eight classes": 120,
+        "recording is also in a test fold": 2,
+        "used": 1296,
+    }
+    dropped = pd.read_csv(folder.dropped(Stage.SELECT))
+    leaking = dropped[dropped["rule"] == "recording is also in a test fold"]
+    assert sorted(leaking["clip_id"]) == ["esc10/dog_bark/2-114587-A", "esc10/dog_bark/3-180256-A"]
+    table = read_table(folder.selection, SELECTION)
+    assert set(table.loc[table["split"] == "test", "fold"]) == {1}
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    counts = table.groupby(["label", "split"]).size().unstack()
+    assert (counts > 0).all(axis=None)
+    share = counts["validation"] / (counts["train"] + counts["validation"])
+    assert share.between(0.17, 0.23).all()
