@@ -16,7 +16,7 @@ class Progress(Protocol):
 
 
 class PlainProgress:
-    """A line at the beginning, at every tenth and at the end, on standard error."""
+    """A line at every tenth, the last of which is the end, on standard error."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
