@@ -17,7 +17,7 @@ from sonyc_contract.bundle import head_member
 from sonyc_contract.codec import encoder_version
 from sonyc_contract.files import sha256_hex, write_whole
 from sonyc_contract.levels import Level
-from sonyc_contract.recognise import ANY_HEAD, head_for
+from sonyc_contract.recognise import ANY_HEAD
 from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stages import Stage
@@ -161,8 +161,9 @@ class StudyFolder:
 
     def levels_served(self, name: str) -> tuple[Level, ...]:
         """The levels of the study at which a node uses a head; all, where each level has another."""
-        levels = self.study.compress.levels
-        return tuple(level for level in levels if head_for(level, dict.fromkeys(self.head_names)) == name) or levels
+        levels, names = self.study.compress.levels, self.head_names
+        served = [level for level in levels if level == name or (name == ANY_HEAD and level not in names)]
+        return tuple(served) or levels
 
     @property
     def thresholds(self) -> Path:

@@ -8,8 +8,9 @@ _MOMENTUM = 0.95
 def build_network(input_shape: tuple[int, int, int], *, n_channels: int, n_dimensions: int) -> Any:
     """Build the Keras model from log-mel windows to embeddings, to be used within a `tensorflow_session`.
 
-    Plain 3x3 convolutions, each with half the time and half the mels of the one before: at equal cost on a node they
-    train two and a half times faster than depthwise-separable ones here, and run four times faster on tflite-runtime.
+    Plain 3x3 convolutions, each with half the time and half the mels of the one before: at an equal number of
+    parameters they train 2.4 times faster than depthwise-separable ones, and run 1.5 times faster on ai-edge-litert and
+    4.5 times on tflite-runtime.
 
     Args:
         input_shape: n_frames, n_mels, 1.
