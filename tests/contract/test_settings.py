@@ -31,6 +31,7 @@ class Outer(Settings):
     is_on: bool = False
     colour: Colour = Colour.RED
     rates_hz: tuple[int, ...] = ()
+    tables: tuple[Inner, ...] = Field(default=(Inner(),), min_length=1)
     inner: Inner = Inner()
 
 
@@ -82,6 +83,7 @@ def test_defaults(tmp_path: Path) -> None:
         ("n_threads = 1\n[inner]\nthreshold = inf", "key 'inner.threshold'"),
         ("n_threads = 1\n[inner]\nfolder = 7", "key 'inner.folder'"),
         ("n_threads = 1\ninner = 3", "key 'inner'"),
+        ("n_threads = 1\ntables = []", "key 'tables': Tuple should have at least 1 item"),
         ("n_threads = 2026-11-23", "key 'n_threads'"),
         (f"n_threads = '{'x' * 5_000}'", "key 'n_threads'"),
     ],
@@ -95,6 +97,10 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
     assert refusal.count("; ") == 2
     for key in ("n_threads", "colour", "more"):
         assert f"'{key}'" in refusal
+
+
+def test_array_of_one_wrong_table_is_not_called_short_too(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, "n_threads = 1\n[[tables]]\nfoldr = 'x'") == "unknown key 'tables.0.foldr'"
 
 
 @pytest.mark.parametrize(

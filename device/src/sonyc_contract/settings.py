@@ -4,11 +4,14 @@ import json
 import reprlib
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sonyc_contract.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Settings(BaseModel):
@@ -45,7 +48,15 @@ def load_toml(path: Path, model: type[_Model]) -> _Model:
 
 def describe(error: ValidationError) -> str:
     """Say in one line what pydantic found: key, what is wrong, and the offending value, shortened where it is long."""
-    return "; ".join(_describe_one(dict(item)) for item in error.errors(include_url=False))
+    items = error.errors(include_url=False)
+    # An array whose only element is wrong is, to pydantic, also too short.
+    said = [item for item in items if item["type"] != "too_short" or not _has_inner(item["loc"], items)]
+    return "; ".join(_describe_one(dict(item)) for item in said)
+
+
+def _has_inner(location: tuple[int | str, ...], items: "list[ErrorDetails]") -> bool:
+    n = len(location)
+    return any(len(item["loc"]) > n and item["loc"][:n] == location for item in items)
 
 
 def _describe_one(item: dict[str, object]) -> str:
