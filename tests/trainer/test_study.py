@@ -31,7 +31,11 @@ def write(tmp_path: Path, text: str) -> Path:
         ('path = "."\n[trim]\nkeep_s = -1', r"key 'trim.keep_s': .*-1"),
         ('path = "."\n[compress]\nlevels = ["v10"]', r"key 'compress.levels.0': .*'v10'"),
         ('path = "."\n[compress]\nstorage_rate_hz = 22050', r"storage_rate_hz must be one of 16000"),
-        ('path = "."\n[compress]\nlevels = ["pcm", "pcm"]', r"one level twice"),
+        ('path = "."\n[compress]\nlevels = ["pcm", "pcm"]', r"key 'compress.levels': holds one level twice"),
+        ('path = "."\n[pretrain]\nlevels = ["pcm", "pcm"]', r"key 'pretrain.levels': holds one level twice"),
+        ('path = "."\n[train]\nlevels = ["v5", "v5"]', r"key 'train.levels': holds one level twice"),
+        ('path = "."\n[pretrain]\nlevels = []', r"key 'pretrain.levels': needs at least one level"),
+        ('path = "."\n[embedding]\nhop_s = 0.955', r"hop_s of 'compact' must be a multiple of 0.01 s"),
         ('path = "."\n[split]\nmode = "folds"', r"'test_folds' belongs to mode 'folds', which needs at least one"),
         ('path = "."\n[split]\ntest_folds = [1]', r"'test_folds' belongs to mode 'folds'"),
         ('path = "."\n[split]\ntest_fraction = 0.9', r"leave nothing to train on"),
@@ -50,6 +54,12 @@ def test_bad_study_names_file_key_and_value(tmp_path: Path, text: str, message: 
         load_study(path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
+    assert ";" not in str(error.value)  # one mistake, one complaint
+
+
+def test_fold_split_does_not_mind_the_test_fraction(tmp_path: Path) -> None:
+    text = FOLDERS + 'path = "."\n[split]\nmode = "folds"\ntest_folds = [1]\nvalidation_fraction = 0.85'
+    assert load_study(write(tmp_path, text)).split.validation_fraction == 0.85
 
 
 @pytest.mark.parametrize("dataset_format", ["sonyc-ust", "urbansound8k"])

@@ -5,10 +5,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ, STORAGE_RATES_HZ
 from sonyc_contract.errors import ConfigError
+from sonyc_contract.frontend import COMPACT
 from sonyc_contract.golden import MAX_TOLERANCE
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
@@ -17,6 +18,17 @@ from sonyc_contract.settings import Settings, load_toml
 from sonyc_trainer.scenes.settings import ScenesConfig
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _each_once(levels: tuple[Level, ...]) -> tuple[Level, ...]:
+    if not levels:
+        raise ValueError("needs at least one level")
+    if len(set(levels)) != len(levels):
+        raise ValueError("holds one level twice")
+    return levels
+
+
+Levels = Annotated[tuple[Level, ...], AfterValidator(_each_once)]
 
 
 class DatasetFormat(StrEnum):
@@ -101,7 +113,7 @@ class SplitSettings(Settings):
     def _fits_mode(self) -> "SplitSettings":
         if bool(self.test_folds) != (self.mode is SplitMode.FOLDS):
             raise ValueError("'test_folds' belongs to mode 'folds', which needs at least one")
-        if self.validation_fraction + self.test_fraction >= 1:
+        if self.mode is not SplitMode.FOLDS and self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction and test_fraction leave nothing to train on")
         return self
 
@@ -143,14 +155,12 @@ class CompressSettings(Settings):
     """The levels of the study, at one storage rate."""
 
     storage_rate_hz: int = DEFAULT_STORAGE_RATE_HZ
-    levels: tuple[Level, ...] = Field(default=(Level.PCM, Level.V3, Level.V5, Level.V7, Level.V9), min_length=1)
+    levels: Levels = (Level.PCM, Level.V3, Level.V5, Level.V7, Level.V9)
 
     @model_validator(mode="after")
     def _can_be_encoded(self) -> "CompressSettings":
         if self.storage_rate_hz not in STORAGE_RATES_HZ:
             raise ValueError(f"storage_rate_hz must be one of {', '.join(map(str, STORAGE_RATES_HZ))}")
-        if len(set(self.levels)) != len(self.levels):
-            raise ValueError("levels holds one level twice")
         return self
 
 
@@ -165,7 +175,7 @@ class EmbeddingSettings(Settings):
     """`tflite:PATH`: the front end whose log-mel the model takes."""
     window_s: float | None = Field(default=None, gt=0, le=60)
     """`tflite:PATH`: length of the model's window; 1 s where it is not given."""
-    hop_s: float = Field(default=0.96, gt=0, le=60)
+    hop_s: float = Field(default=0.96, ge=0.01, le=60)
     pooling: Pooling = Pooling.MEAN_EMBEDDING
 
     @model_validator(mode="after")
@@ -174,6 +184,8 @@ class EmbeddingSettings(Settings):
             raise ValueError("'frontend' and 'window_s' belong to kind 'tflite:PATH'")
         if self.model_path is not None and self.weights is not None:
             raise ValueError("'weights' does not belong to kind 'tflite:PATH', which names its file itself")
+        if self.kind == "compact" and round(self.hop_s * COMPACT.rate_hz) % COMPACT.hop_samples:
+            raise ValueError(f"hop_s of 'compact' must be a multiple of {COMPACT.hop_samples / COMPACT.rate_hz:g} s")
         return self
 
     @property
@@ -203,7 +215,7 @@ class AugmentSettings(Settings):
 class PretrainSettings(Settings):
     """Training of the `compact` embedding in the run."""
 
-    levels: tuple[Level, ...] = (Level.PCM,)
+    levels: Levels = (Level.PCM,)
     """Levels whose training clips it sees."""
     n_channels: int = Field(default=16, ge=4, le=64)
     """Channels of its first layer; the others follow."""
@@ -222,7 +234,7 @@ class PretrainSettings(Settings):
 class TrainSettings(Settings):
     """The heads: one per trained level, and one level-robust."""
 
-    levels: tuple[Level, ...] = Field(default=(Level.PCM, Level.V3, Level.V5), min_length=1)
+    levels: Levels = (Level.PCM, Level.V3, Level.V5)
     robust: bool = True
     hidden_units: int = Field(default=0, ge=0, le=4096)
     """0 is a linear head."""
