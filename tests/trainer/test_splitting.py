@@ -133,6 +133,12 @@ def test_fold_that_does_not_exist_is_refused() -> None:
         divide(examples_of(20, seed=1), config, seed=1)
 
 
+def test_folds_that_leave_nothing_to_train_on_are_refused() -> None:
+    config = SplitSettings(mode=SplitMode.FOLDS, test_folds=(0, 1, 2, 3, 4))
+    with pytest.raises(SelectionError, match="has every fold that the clips have"):
+        divide(examples_of(20, seed=1), config, seed=1)
+
+
 def test_class_that_is_only_in_the_test_fold_is_refused() -> None:
     examples = [*examples_of(20, seed=1, labels=("engine", "music")), Example("dog", "far", 1)]
     with pytest.raises(SelectionError, match="no clip of class 'dog' is left to train on"):

@@ -1,5 +1,6 @@
 """A folder per class: fold and source recording from file names, or a note that there are none."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def test_without_pattern_each_file_is_its_own_group_and_a_note_says_so(tmp_path:
         ("d/dog/morning/b", "d/dog/morning/b", NO_FOLD),
         ("d/music/a", "d/music/a", NO_FOLD),
     ]
-    assert "each file is its own group" in listing.notes[0]
-    assert "1 files that are not audio" in listing.notes[1]
+    assert "from which source recording 3 of its files come" in listing.notes[0]
+    assert listing.notes[1].endswith("not audio: 1.")
 
 
 def test_fold_alone_leaves_each_file_its_own_group(tmp_path: Path) -> None:
@@ -55,6 +56,28 @@ def test_fold_alone_leaves_each_file_its_own_group(tmp_path: Path) -> None:
     assert {clip.fold for clip in listing.clips} == {3}
     assert len({clip.group for clip in listing.clips}) == 2
     assert len(listing.notes) == 1
+
+
+def test_files_in_whose_name_no_recording_is_found_are_counted(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, ["dog/7-a.wav", "dog/7-b.wav", "dog/c.wav"])
+    listing = list_clips(settings_of(DatasetFormat.CLASS_FOLDERS, tmp_path, file_pattern=r"^((?P<source>\d)-)?"))
+    assert [clip.group for clip in listing.clips] == ["d/7", "d/7", "d/dog/c"]
+    assert "1 of its files" in listing.notes[0]
+
+
+def test_link_to_nowhere_is_passed_over_and_counted(tmp_path: Path) -> None:
+    write_class_folders(tmp_path, ["dog/a.wav"])
+    (tmp_path / "dog" / "b.wav").symlink_to(tmp_path / "nowhere.wav")
+    listing = list_clips(settings_of(DatasetFormat.CLASS_FOLDERS, tmp_path))
+    assert len(listing.clips) == 1
+    assert listing.notes[1].endswith("not audio: 1.")
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.wav", b"a\nb.wav"])
+def test_name_that_is_not_text_is_refused(tmp_path: Path, name: bytes) -> None:
+    write_class_folders(tmp_path, ["dog/a.wav"])
+    (tmp_path / "dog" / "a.wav").rename(tmp_path / "dog" / os.fsdecode(name))
+    assert "not text; rename it" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,15 @@ def test_changed_audio_makes_later_stages_stale(tmp_path: Path) -> None:
     assert not folder.is_done(Stage.SELECT)
 
 
+def test_file_in_two_datasets_is_refused(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "c", ["dog/a.wav", "music/a.wav"])
+    (tmp_path / "link").symlink_to(tmp_path / "c")
+    here = settings_of(DatasetFormat.CLASS_FOLDERS, tmp_path / "c").model_dump()
+    folder = study_of(tmp_path, here, here | {"name": "e", "path": tmp_path / "link"})
+    with pytest.raises(DatasetError, match=r"c/dog/a\.wav is listed twice, as 'd/dog/a' and as 'e/dog/a'"):
+        run_stage(folder, QUIET, Stage.DATASET)
+
+
 def test_dataset_without_clips_is_refused(tmp_path: Path) -> None:
     write_sonyc_ust(tmp_path / "a", [Annotation("1.wav", ["dog"], annotator="4")])
     folder = study_of(tmp_path, settings_of(DatasetFormat.SONYC_UST, tmp_path / "a").model_dump())

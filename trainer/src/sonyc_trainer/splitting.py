@@ -20,6 +20,7 @@ LEFT_OUT: Final = ""
 
 _MAX_GROUPS_TO_REFINE = 2_000
 _MAX_TRIALS = 12
+_N_SHOWN = 12
 _MISSING_COST = (1e6, 1e3, 1e4)
 """For a class that a split lacks: to train without it is worst, to choose by validation without it least."""
 
@@ -81,8 +82,11 @@ def _by_folds(examples: Sequence[Example], settings: SplitSettings, rng: np.rand
     folds = sorted({example.fold for example in examples})
     if missing := [fold for fold in settings.test_folds if fold not in folds]:
         raise SelectionError(
-            f"split.test_folds has {missing[0]}, but the clips have the folds {', '.join(map(str, folds))}"
+            f"split.test_folds has {missing[0]}, but the clips have the folds {', '.join(map(str, folds[:_N_SHOWN]))}"
+            f"{', ...' if len(folds) > _N_SHOWN else ''}"
         )
+    if set(folds) <= set(settings.test_folds):
+        raise SelectionError("split.test_folds has every fold that the clips have: leave one to train on")
     is_test = [example.fold in settings.test_folds for example in examples]
     tested = {example.group for example, test in zip(examples, is_test, strict=True) if test}
     rest = [index for index, example in enumerate(examples) if example.group not in tested]

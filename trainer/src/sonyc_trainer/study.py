@@ -107,7 +107,8 @@ class SplitSettings(Settings):
     """Of all clips; in mode `folds`, of those that are not in the test folds."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Of all clips; not used in mode `folds`. 0 trains on everything, and the figures are of validation clips."""
-    test_folds: tuple[int, ...] = ()
+    test_folds: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Clips of a dataset without folds are never tested."""
 
     @model_validator(mode="after")
     def _fits_mode(self) -> "SplitSettings":

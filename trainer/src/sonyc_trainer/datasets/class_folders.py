@@ -30,8 +30,8 @@ def list_clips(settings: DatasetSettings) -> Listing:
     is its own group, and a note says so.
 
     Raises:
-        DatasetError: no folders, a folder that is no class, a file's name that the pattern does not find, or two files
-            that differ only in their ending.
+        DatasetError: no folders, a folder that is no class, a file's name that the pattern does not find or that is not
+            text, or two files that differ only in their ending.
     """
     root = dataset_folder(settings)
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -39,12 +39,13 @@ def list_clips(settings: DatasetSettings) -> Listing:
     clips: list[Clip] = []
     n_passed_over = 0
     for folder in folders:
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-        audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+        files = sorted(path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith("."))
+        audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
         n_passed_over += len(files) - len(audio)
         clips += [_clip(settings, root, path, labels_of(folder.name, classes)) for path in audio]
     _check_unique(clips)
-    return Listing(clips, notes=_notes(settings, n_passed_over))
+    n_alone = sum(clip.group == clip.clip_id for clip in clips)
+    return Listing(clips, notes=_notes(settings, n_alone, n_passed_over))
 
 
 def _classes(settings: DatasetSettings, folders: list[str]) -> Mapping[str, str]:
@@ -62,15 +63,17 @@ def _classes(settings: DatasetSettings, folders: list[str]) -> Mapping[str, str]
 
 
 def _clip(settings: DatasetSettings, root: Path, path: Path, labels: list[str]) -> Clip:
-    name = path.relative_to(root).with_suffix("").as_posix()
+    clip_id = f"{settings.name}/{path.relative_to(root).with_suffix('').as_posix()}"
+    if not clip_id.isprintable():  # bytes that are no UTF-8 among it, which tables cannot hold
+        raise DatasetError(f"{str(path)!r}: the name has characters that are not text; rename it")
     found = _found(settings, path)
     prefix = settings.sources or settings.name
     return Clip(
-        clip_id=f"{settings.name}/{name}",
+        clip_id=clip_id,
         dataset=settings.name,
         path=str(path),
         labels=labels,
-        group=f"{prefix}/{found['source']}" if found.get("source") else f"{settings.name}/{name}",
+        group=f"{prefix}/{found['source']}" if found.get("source") else clip_id,
         fold=_fold(settings, path, found),
     )
 
@@ -101,13 +104,13 @@ def _check_unique(clips: list[Clip]) -> None:
         paths[clip.clip_id] = clip.path
 
 
-def _notes(settings: DatasetSettings, n_passed_over: int) -> list[str]:
+def _notes(settings: DatasetSettings, n_alone: int, n_passed_over: int) -> list[str]:
     notes = []
-    if "(?P<source>" not in (settings.file_pattern or ""):
+    if n_alone:
         notes.append(
-            f"Dataset {settings.name}: nothing says which files come from one source recording, so each file is its "
-            "own group; pieces of one recording may be in training and test, and intervals are too narrow."
+            f"Dataset {settings.name}: nothing says from which source recording {n_alone} of its files come, so each of "
+            "them is its own group; pieces of one recording may be in training and test."
         )
     if n_passed_over:
-        notes.append(f"Dataset {settings.name}: {n_passed_over} files that are not audio were passed over.")
+        notes.append(f"Dataset {settings.name}: files passed over because they are not audio: {n_passed_over}.")
     return notes

@@ -1,6 +1,7 @@
 """Stage `dataset`: every clip of every dataset of the study, as one table."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -26,17 +27,19 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     """List the clips of all datasets; make those that the generator makes.
 
     Raises:
-        DatasetError: a dataset that is not in its format, lacks files, or has no clips.
+        DatasetError: a dataset that is not in its format, lacks files, or has no clips; a file that is listed twice.
     """
     import pandas as pd
 
     listings = [_listing(folder, settings, context) for settings in folder.study.dataset]
     clips = sorted(clip for listing in listings for clip in listing.clips)
+    _check_listed_once(clips)
     dropped = sorted(row for listing in listings for row in listing.dropped)
     write_csv(folder.dropped(Stage.DATASET), dropped, DROPPED)
     write_notes(folder.notes(Stage.DATASET), [note for listing in listings for note in listing.notes])
-    write_whole(folder.fingerprint, fingerprint(clips).encode())
     write_table(folder.clips, pd.DataFrame(clips, columns=list(CLIPS)), CLIPS)
+    # Last, because later stages go by it: after an interrupt before it they are still those of the old table.
+    write_whole(folder.fingerprint, fingerprint(clips).encode())
 
 
 def fingerprint(clips: Sequence[Clip]) -> str:
@@ -58,3 +61,13 @@ def _listing(folder: StudyFolder, settings: DatasetSettings, context: StageConte
     if not listing.clips:
         raise DatasetError(f"dataset {settings.name!r}: {settings.path} holds no clip that can be used")
     return listing
+
+
+def _check_listed_once(clips: Sequence[Clip]) -> None:
+    """One file under two names could be trained on and tested with."""
+    names: dict[str, str] = {}
+    for clip in clips:
+        path = os.path.realpath(clip.path)
+        if path in names:
+            raise DatasetError(f"{path} is listed twice, as {names[path]!r} and as {clip.clip_id!r}: leave one")
+        names[path] = clip.clip_id
