@@ -108,8 +108,8 @@ def _notes(settings: DatasetSettings, n_alone: int, n_passed_over: int) -> list[
     notes = []
     if n_alone:
         notes.append(
-            f"Dataset {settings.name}: nothing says from which source recording {n_alone} of its files come, so each of "
-            "them is its own group; pieces of one recording may be in training and test."
+            f"Dataset {settings.name}: nothing says from which source recording {n_alone} of its files come, so each "
+            "of them is its own group; pieces of one recording may be in training and test."
         )
     if n_passed_over:
         notes.append(f"Dataset {settings.name}: files passed over because they are not audio: {n_passed_over}.")
