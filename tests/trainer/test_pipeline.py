@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sonyc_contract.settings import Settings
 from sonyc_trainer.errors import DatasetError, StageError
 from sonyc_trainer.folder import INPUTS, StudyFolder, open_folder
 from sonyc_trainer.pipeline import MODULES, StageOutcome, finished, run_stage, run_study
@@ -72,6 +73,36 @@ def test_changed_settings_make_exactly_what_depends_on_them_stale(
     outcomes = run_study(with_settings(folder, **tables), QUIET, until=Stage.TRIM)
     assert {name for name, is_kept in kept(outcomes).items() if not is_kept} == stale
     assert left_over.exists() == ("trim" not in stale)
+
+
+@pytest.mark.parametrize(
+    ("tables", "kept_until"),
+    [
+        ({"split": {"test_fraction": 0.3}}, Stage.DATASET),
+        ({"compress": {"storage_rate_hz": 16000, "levels": ["pcm", "v1"]}}, Stage.TRIM),
+        ({"embedding": {"hop_s": 0.48}}, Stage.COMPRESS),
+        ({"pretrain": {"augment": {"n_masks": 0}}}, Stage.COMPRESS),
+        ({"embedding": {"pooling": "max-logit"}}, Stage.EMBED),
+        ({"train": {"levels": ["pcm"], "robust": False}}, Stage.EMBED),
+        ({"export": {"min_top1_agreement": 0.8}}, Stage.EVALUATE),
+        ({"export": {"licence": "other"}}, Stage.EXPORT),
+        ({"name": "other"}, Stage.EXPORT),
+    ],
+)
+def test_what_does_not_depend_on_a_changed_setting_is_kept(
+    folder: StudyFolder, tables: dict[str, object], kept_until: Stage
+) -> None:
+    changed = with_settings(folder, **tables)
+    same = [stage for stage in Stage if changed.key(stage) == folder.key(stage)]
+    assert same == list(Stage)[: list(Stage).index(kept_until) + 1]
+
+
+def test_every_setting_is_one_that_a_stage_depends_on() -> None:
+    names = {name for inputs in INPUTS.values() for name in inputs.settings}
+    for table, field in Study.model_fields.items():
+        kind = field.annotation
+        inner = kind.model_fields if isinstance(kind, type) and issubclass(kind, Settings) else ()
+        assert table in names or (inner and {f"{table}.{name}" for name in inner} <= names), table
 
 
 def test_stage_that_failed_is_run_again_and_those_before_it_kept(folder: StudyFolder) -> None:

@@ -21,7 +21,7 @@ from sonyc_contract.recognise import ANY_HEAD
 from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.study import Study
+from sonyc_trainer.study import EmbeddingSettings, Study
 
 __all__ = ["INPUTS", "Stage", "StageInputs", "StudyFolder", "open_folder"]
 
@@ -31,7 +31,7 @@ class StageInputs:
     """What a stage's results depend on: tables of the study, and stages before it.
 
     Attributes:
-        settings: Names of `Study` fields.
+        settings: Names of `Study` fields, or of fields in them.
         after: Stages whose results it reads.
         version: Raised when the stage's code changes its results.
     """
@@ -41,19 +41,21 @@ class StageInputs:
     version: int = 1
 
 
+_EMBEDDING: Final = tuple(f"embedding.{name}" for name in EmbeddingSettings.model_fields if name != "pooling")
+
 INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.DATASET: StageInputs(settings=("dataset",)),
     Stage.SELECT: StageInputs(settings=("split", "seed"), after=(Stage.DATASET,)),
     Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,)),
     Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
-    Stage.PRETRAIN: StageInputs(settings=("embedding", "pretrain", "seed"), after=(Stage.COMPRESS,)),
-    Stage.EMBED: StageInputs(settings=("embedding",), after=(Stage.PRETRAIN,)),
-    Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding"), after=(Stage.EMBED,)),
+    Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,)),
+    Stage.EMBED: StageInputs(after=(Stage.PRETRAIN,)),
+    Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding.pooling"), after=(Stage.EMBED,)),
     Stage.EVALUATE: StageInputs(after=(Stage.TRAIN,)),
     Stage.EXPORT: StageInputs(
         settings=("export.min_top1_agreement", "export.max_probability_difference"), after=(Stage.TRAIN,)
     ),
-    Stage.BUNDLE: StageInputs(settings=("export", "name", "embedding"), after=(Stage.EXPORT, Stage.EVALUATE)),
+    Stage.BUNDLE: StageInputs(settings=("export", "name"), after=(Stage.EXPORT, Stage.EVALUATE)),
     Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE,)),
 }
 
