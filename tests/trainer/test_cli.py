@@ -183,13 +183,17 @@ def test_generate_makes_a_dataset_that_a_study_reads(tmp_path: Path, capsys: pyt
     assert not (tmp_path / "none").exists()
 
 
-def test_interrupt_ends_with_130_and_the_next_run_goes_on(study: Path) -> None:
-    """A real process with real workers, interrupted as Ctrl-C does once a stage is under way."""
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_with_130_and_the_next_run_goes_on(study: Path, signal_number: signal.Signals) -> None:
+    """A real process with real workers, interrupted as Ctrl-C or `kill` does once a stage is under way."""
     multiply_clips(study, 80)
     process = start_run(study)
     trim = study.parent / "out" / "02-trim"
     wait_until(lambda: bool(shards_of(trim)) or process.poll() is not None, what="a first shard")
-    os.killpg(process.pid, signal.SIGINT)
+    if signal_number is signal.SIGINT:
+        os.killpg(process.pid, signal_number)  # a terminal interrupts the workers, too
+    else:
+        process.send_signal(signal_number)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130, text
     assert text.endswith("interrupted: the same command goes on where this one stopped\n")

@@ -61,7 +61,6 @@ def test_stages_run_in_order_and_are_kept_afterwards(folder: StudyFolder) -> Non
         ({"trim": {"keep_s": 0.75}}, {"trim"}),
         ({"compress": {"storage_rate_hz": 24000, "levels": ["pcm"]}}, {"trim"}),
         ({"compress": {"storage_rate_hz": 16000, "levels": ["pcm", "v1"]}}, set()),
-        ({"name": "other"}, set()),
     ],
 )
 def test_changed_settings_make_exactly_what_depends_on_them_stale(
@@ -137,6 +136,16 @@ def test_second_run_in_the_same_folder_is_refused(folder: StudyFolder) -> None:
         other.stdin.close()
         other.wait(20)
     assert kept(run_study(folder, QUIET, until=Stage.DATASET)) == {"dataset": True}
+
+
+def test_folder_of_another_study_is_left_alone(folder: StudyFolder) -> None:
+    run_study(folder, QUIET, until=Stage.SELECT)
+    other = with_settings(folder, name="other", seed=5)
+    with pytest.raises(StageError, match="holds the study 'small', not 'other': give another folder with --out"):
+        run_study(other, QUIET, until=Stage.SELECT)
+    with pytest.raises(StageError, match="holds the study 'small'"):
+        run_stage(other, QUIET, Stage.SELECT)
+    assert kept(run_study(folder, QUIET, until=Stage.SELECT)) == {"dataset": True, "select": True}
 
 
 def test_folder_can_be_opened_without_its_toml(folder: StudyFolder) -> None:

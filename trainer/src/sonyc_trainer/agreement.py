@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from sonyc_contract.bundle import Agreement
-from sonyc_contract.codec import decode
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Embedder, Pooling, Probabilities, Recogniser
 from sonyc_contract.runtime import Interpreter, Runtime, runtime_version
 from sonyc_trainer.conversion import load_keras
 from sonyc_trainer.embeddings.embedding import Embedding, open_quietly
+from sonyc_trainer.tables import read_clip
 from sonyc_trainer.tensorflow_session import tensorflow_session
 
 
@@ -84,7 +84,7 @@ def _on_runtime(job: ComparisonJob, runtime: Runtime, expected: Mapping[str, Pro
 def _score(job: ComparisonJob, head: HeadFiles, embedding: Interpreter, model: Interpreter) -> Probabilities:
     """Give the probabilities of a head's clips, float64 [n_clips, 8]."""
     recogniser = Recogniser(Embedder(job.embedding.spec, embedding), {head.name: model}, pooling=job.pooling)
-    scores = [recogniser.score_with(head.name, *decode(path.read_bytes())) for _, path in head.clips]
+    scores = [recogniser.score_with(head.name, *read_clip(path)) for _, path in head.clips]
     return np.stack([score.probabilities for score in scores])
 
 

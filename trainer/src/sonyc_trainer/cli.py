@@ -1,6 +1,8 @@
 """The command line `sonyc-trainer`: it parses, wires and maps errors to exit codes."""
 
+import errno
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process by default.
 
     Returns:
-        0, 1 for a failure, 2 for a wrong call, 130 for an interrupt.
+        0, 1 for a failure, 2 for a wrong call, 130 for an interrupt or a request to end.
     """
     from sonyc_contract.errors import ContractError
     from sonyc_trainer.errors import TrainerError
@@ -82,10 +84,23 @@ def main(argv: list[str] | None = None) -> int:
         app(args=argv, prog_name="sonyc-trainer")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_FAILURE
-    except (ContractError, TrainerError, OSError) as error:
-        print(f"sonyc-trainer: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_FAILURE
+    except (ContractError, TrainerError) as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(_in_words(error))
     return 0
+
+
+def _failed(message: str) -> int:
+    print(f"sonyc-trainer: {' '.join(message.split())}", file=sys.stderr)
+    return EXIT_FAILURE
+
+
+def _in_words(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{reason}: free some, or give another folder; the same command goes on where this one stopped"
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _command(stage: Stage | None) -> Callable[..., None]:
@@ -189,11 +204,14 @@ def _conclude(folder: "StudyFolder", outcomes: "list[StageOutcome]", *, as_json:
 
 @contextmanager
 def _resumable() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,20 @@ class StudyFolder:
             lock.flush()
             yield
 
+    def claim(self) -> None:
+        """Write down whose folder it is: the results of another study would be deleted as stale.
+
+        Raises:
+            StageError: a study of another name was run in it.
+        """
+        other = _read_text(self.settings, "name")
+        if other not in (None, self.study.name):
+            raise StageError(
+                f"{self.root} holds the study {other!r}, not {self.study.name!r}: give another folder with --out, or "
+                "delete it"
+            )
+        write_whole(self.settings, self.study.model_dump_json(indent=1).encode())
+
     def key(self, stage: Stage) -> str:
         """Digest of everything that a stage's results depend on."""
         inputs = INPUTS[stage]
@@ -243,7 +257,7 @@ class StudyFolder:
 
     def is_done(self, stage: Stage) -> bool:
         """Whether a stage's results are whole and belong to the present settings."""
-        return _read_key(self.of(stage) / _DONE_FILE) == self.key(stage)
+        return _read_text(self.of(stage) / _DONE_FILE, "key") == self.key(stage)
 
     def begin(self, stage: Stage) -> None:
         """Make a stage's folder ready: what an interrupted run of the same settings left stays, else it is emptied.
@@ -257,7 +271,7 @@ class StudyFolder:
                     f"stage '{stage}' needs '{before}' first: run 'sonyc-trainer {before}', or 'run' for all"
                 )
         folder = self.of(stage)
-        if folder.exists() and _read_key(folder / _KEY_FILE) != self.key(stage):
+        if folder.exists() and _read_text(folder / _KEY_FILE, "key") != self.key(stage):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / _KEY_FILE, json.dumps({"key": self.key(stage)}).encode())
@@ -304,8 +318,8 @@ def _digest(path: Path | None) -> str | None:
     return sha256_hex(path.read_bytes()) if path is not None and path.is_file() else None
 
 
-def _read_key(path: Path) -> str | None:
+def _read_text(path: Path, name: str) -> str | None:
     try:
-        return str(json.loads(path.read_text())["key"])
-    except (OSError, ValueError, KeyError):
+        return str(json.loads(path.read_text())[name])
+    except (OSError, ValueError, KeyError, TypeError):
         return None

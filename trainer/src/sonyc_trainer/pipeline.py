@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
-from sonyc_contract.files import write_whole
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
@@ -64,7 +63,7 @@ def run_study(
         on_stage: Told of each stage when it is finished or kept.
 
     Raises:
-        StageError: another run is at work in the folder.
+        StageError: another run is at work in the folder, or it holds another study.
         TrainerError, ContractError: what a stage could not do; those before it stay finished.
         OSError: the folder cannot be written.
     """
@@ -72,7 +71,7 @@ def run_study(
     wanted = stages[: stages.index(until) + 1] if until else stages
     outcomes = []
     with folder.locked():
-        _record_settings(folder)
+        folder.claim()
         for stage in wanted:
             outcomes.append(_outcome(folder, stage, context, on_stage))
     return outcomes
@@ -84,12 +83,13 @@ def run_stage(
     """Run one stage, unless it is finished; arguments as of `run_study`.
 
     Raises:
-        StageError: a stage that it reads from is not finished, or another run is at work in the folder.
+        StageError: a stage that it reads from is not finished; another run is at work in the folder, or it holds
+            another study.
         TrainerError, ContractError: what the stage could not do.
         OSError: the folder cannot be written.
     """
     with folder.locked():
-        _record_settings(folder)
+        folder.claim()
         return _outcome(folder, stage, context, on_stage)
 
 
@@ -124,7 +124,3 @@ def _run(folder: StudyFolder, stage: Stage, context: StageContext) -> float:
     started = time.monotonic()
     stage_module(stage).run(folder, context)
     return time.monotonic() - started
-
-
-def _record_settings(folder: StudyFolder) -> None:
-    write_whole(folder.settings, folder.study.model_dump_json(indent=1).encode())

@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.execution import run_shards, sharded
+from sonyc_trainer.tables import damaged
 
 T = TypeVar("T")
 
@@ -101,14 +102,25 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def read_rows(shards: Sequence[Shard[T]]) -> list[Row]:
-    """Read the rows of finished shards, in order."""
-    return [row for shard in shards for row in json.loads((shard.folder / ROWS_FILE).read_text())]
+    """Read the rows of finished shards, in order.
+
+    Raises:
+        StageError: a shard is not as it was left.
+    """
+    return [row for shard in shards for row in _rows_in(shard.folder / ROWS_FILE)]
 
 
 def file_name(position: int, clip_id: str, suffix: str) -> str:
     """Name a clip's file in its shard: unique by its position, and readable."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", clip_id.rpartition("/")[2])[:_MAX_NAME_CHARS]
     return f"{position:03d}-{stem}{suffix}"
+
+
+def _rows_in(path: Path) -> list[Row]:
+    try:
+        return list(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
 
 
 def _remove_parts(folder: Path) -> None:

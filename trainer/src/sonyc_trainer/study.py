@@ -185,7 +185,8 @@ class EmbeddingSettings(Settings):
             raise ValueError("'frontend' and 'window_s' belong to kind 'tflite:PATH'")
         if self.model_path is not None and self.weights is not None:
             raise ValueError("'weights' does not belong to kind 'tflite:PATH', which names its file itself")
-        if self.kind == "compact" and round(self.hop_s * COMPACT.rate_hz) % COMPACT.hop_samples:
+        is_ours = self.kind == "compact" and self.weights is None
+        if is_ours and round(self.hop_s * COMPACT.rate_hz) % COMPACT.hop_samples:
             raise ValueError(f"hop_s of 'compact' must be a multiple of {COMPACT.hop_samples / COMPACT.rate_hz:g} s")
         return self
 

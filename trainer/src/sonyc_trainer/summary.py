@@ -40,8 +40,7 @@ def print_summary(folder: StudyFolder) -> None:
     from rich.table import Table
 
     summary = json.loads(folder.summary.read_text())
-    title = f"Accuracy/macro-F1 in %, {summary['split']} clips; rows trained, columns tested"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("trained on")
     for level in summary["levels"]:
         table.add_column(level, justify="right")
@@ -51,6 +50,7 @@ def print_summary(folder: StudyFolder) -> None:
     table.add_section()
     table.add_row("MB per hour", *(f"{summary['bytes_per_hour'][level] / 1e6:.1f}" for level in summary["levels"]))
     console = Console()
+    console.print(f"Accuracy/macro-F1 in %, {summary['split']} clips; rows trained, columns tested", highlight=False)
     console.print(table)
     for note in summary["notes"]:
         console.print(f"Note: {note}", highlight=False)

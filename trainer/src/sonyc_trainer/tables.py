@@ -1,14 +1,18 @@
-"""The tables through which the stages meet: Parquet files with fixed columns, written whole."""
+"""The files through which stages meet: Parquet tables with fixed columns, written whole, and the audio they name."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sonyc_contract.codec import decode
+from sonyc_contract.errors import CodecError
 from sonyc_contract.files import whole_file
 from sonyc_trainer.errors import StageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sonyc_contract.audio import FloatArray
 
 CLIPS: Final = ("clip_id", "dataset", "path", "labels", "group", "fold")
 """A row per listed clip: unique id `<dataset>/<name>`, dataset, absolute path, list of SONYC classes present (empty for
@@ -41,16 +45,36 @@ def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame":
     """Read a table and check its columns.
 
     Raises:
-        StageError: the file is missing, or is another table.
+        StageError: the file is missing, damaged, or another table.
     """
     import pandas as pd
 
     if not path.is_file():
         raise StageError(f"{path} is missing: run the stage that writes it")
-    frame = pd.read_parquet(path)
+    try:
+        frame = pd.read_parquet(path)
+    except ValueError as error:  # pyarrow's ArrowInvalid among them
+        raise damaged(path, error) from error
     if tuple(frame.columns) != columns:
         raise StageError(f"{path} has the columns {', '.join(frame.columns)}; expected {', '.join(columns)}")
     return frame
+
+
+def read_clip(path: Path) -> "tuple[FloatArray, int]":
+    """Decode the audio file of a row: float32 [n], and its rate in Hz.
+
+    Raises:
+        StageError: the file is missing or damaged.
+    """
+    try:
+        return decode(path.read_bytes())
+    except (OSError, CodecError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, reason: object) -> StageError:
+    """Give the error for a file of a stage that is not as the stage left it."""
+    return StageError(f"{path} is damaged ({reason}): delete its stage's folder and give the same command again")
 
 
 def rows_of(frame: "pd.DataFrame", columns: Sequence[str]) -> list[dict[str, Any]]:

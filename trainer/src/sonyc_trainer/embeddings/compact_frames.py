@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from sonyc_contract.audio import FloatArray, resample
-from sonyc_contract.codec import decode
 from sonyc_contract.frontend import Frontend, FrontendSpec
 from sonyc_contract.levels import Level
 from sonyc_trainer.context import StageContext
@@ -16,7 +15,7 @@ from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.learning import Indices, label_indices
 from sonyc_trainer.shards import Shard, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.tables import CODED, read_table
+from sonyc_trainer.tables import CODED, read_clip, read_table
 
 FRAMES_FILE: Final = "frames.npy"
 
@@ -80,7 +79,7 @@ def write_frames(shard: Shard[CodedClip]) -> int:
 
 def clip_frames(clip: CodedClip, frontend: Frontend) -> FloatArray:
     """Decode a clip and give its log-mel, float32 [n_frames, n_mels], the same that its windows have on a node."""
-    samples, rate_hz = decode(clip.path.read_bytes())
+    samples, rate_hz = read_clip(clip.path)
     at_rate = resample(samples, rate_hz, frontend.spec.rate_hz)
     return frontend.log_mel(np.pad(at_rate, (0, max(0, clip.n_window - len(at_rate)))))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sonyc_contract.audio import FloatArray
 from sonyc_contract.files import whole_file
 from sonyc_trainer.errors import StageError
-from sonyc_trainer.tables import EMBEDDINGS
+from sonyc_trainer.tables import EMBEDDINGS, damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,13 +89,16 @@ def read_vectors(path: Path, *, embedding_id: str) -> ClipVectors:
     """Read a table of embeddings.
 
     Raises:
-        StageError: it is missing, is another table, or is of another embedding than `embedding_id`.
+        StageError: it is missing, damaged, another table, or of another embedding than `embedding_id`.
     """
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise StageError(f"{path} is missing: run stage 'embed'")
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except ValueError as error:  # pyarrow's ArrowInvalid among them
+        raise damaged(path, error) from error
     if tuple(table.column_names) != EMBEDDINGS:
         raise StageError(f"{path} has the columns {', '.join(table.column_names)}; expected {', '.join(EMBEDDINGS)}")
     found = (table.schema.metadata or {}).get(_STAMP, b"unknown").decode()

@@ -13,7 +13,7 @@ from sonyc_contract.levels import Level
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.folder import Stage, StudyFolder
 from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
-from sonyc_trainer.tables import CODED, TRIMMED, read_table, rows_of, write_table
+from sonyc_trainer.tables import CODED, TRIMMED, read_clip, read_table, rows_of, write_table
 
 if TYPE_CHECKING:
     from sonyc_contract.audio import FloatArray
@@ -47,7 +47,7 @@ def compress_shard(shard: Shard[Row], *, source: Path, levels: tuple[Level, ...]
             (part / level).mkdir()
         rows: list[Row] = []
         for position, item in enumerate(shard.items):
-            samples, rate_hz = decode((source / item["file"]).read_bytes())
+            samples, rate_hz = read_clip(source / item["file"])
             for level in levels:
                 name = f"{level}/{file_name(position, item['clip_id'], level.suffix)}"
                 row = _code(samples, rate_hz, level, part / name)

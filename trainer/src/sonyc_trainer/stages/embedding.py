@@ -4,14 +4,13 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from sonyc_contract.codec import decode
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.embedding import load_embedding
 from sonyc_trainer.embeddings.vectors import join_vectors, write_vectors
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.shards import Row, Shard, make_shards, run_missing, whole_folder
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.tables import CODED, read_table, rows_of
+from sonyc_trainer.tables import CODED, read_clip, read_table, rows_of
 
 _KEPT_COLUMNS = ("clip_id", "label", "group", "split", "file")
 _VECTORS_FILE = "vectors.parquet"
@@ -44,7 +43,7 @@ def embed_shard(shard: Shard[Row], *, audio: Path, embedding: Path) -> int:
     embedder = loaded.open()
     rows = []
     for item in shard.items:
-        samples, rate_hz = decode((audio / item["file"]).read_bytes())
+        samples, rate_hz = read_clip(audio / item["file"])
         rows.append({**item, "vectors": embedder.embed(samples, rate_hz)})
     with whole_folder(shard.folder) as part:
         write_vectors(part / _VECTORS_FILE, rows, loaded.id)
