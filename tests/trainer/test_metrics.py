@@ -8,6 +8,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from sonyc_contract.labels import LABELS
 from sonyc_trainer.metrics import absent, accuracy, best_thresholds, class_figures, confusion, macro_f1
+from sonyc_trainer.statistics.counts import one_hot
 
 PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=60)
 
@@ -39,24 +40,24 @@ def one_class(values: list[float]) -> np.ndarray:
 
 def test_threshold_parts_a_class_where_f1_is_highest() -> None:
     truth = np.array([0] * 5 + [1] * 5)
-    thresholds = best_thresholds(one_class([0.9, 0.8, 0.7, 0.62, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]), truth)
+    thresholds = best_thresholds(one_class([0.9, 0.8, 0.7, 0.62, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]), one_hot(truth))
     assert thresholds[0] == pytest.approx(0.55)
 
 
 def test_thresholds_stay_within_bounds() -> None:
     truth = np.array([0] * 5 + [1] * 5)
-    assert best_thresholds(one_class([0.99] * 5 + [0.96] * 5), truth)[0] == 0.7
-    assert best_thresholds(one_class([0.04] * 5 + [0.01] * 5), truth)[0] == 0.3
+    assert best_thresholds(one_class([0.99] * 5 + [0.96] * 5), one_hot(truth))[0] == 0.7
+    assert best_thresholds(one_class([0.04] * 5 + [0.01] * 5), one_hot(truth))[0] == 0.3
 
 
 def test_rare_class_keeps_the_middle() -> None:
     truth = np.array([0] * 4 + [1] * 6)
-    assert best_thresholds(one_class([0.9] * 4 + [0.6] * 6), truth)[0] == 0.5
+    assert best_thresholds(one_class([0.9] * 4 + [0.6] * 6), one_hot(truth))[0] == 0.5
 
 
 def test_equal_probabilities_are_not_parted() -> None:
     """Four of class 0 and four others share 0.6: the threshold lies above or below all eight."""
     truth = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
     probabilities = one_class([0.9, 0.9, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6])
-    threshold = best_thresholds(probabilities, truth)[0]
+    threshold = best_thresholds(probabilities, one_hot(truth))[0]
     assert threshold != 0.6

@@ -74,17 +74,17 @@ def absent(matrix: Confusion) -> tuple[str, ...]:
     return tuple(figures.label for figures in class_figures(matrix) if not figures.support)
 
 
-def best_thresholds(probabilities: Probabilities, truth: Indices) -> tuple[float, ...]:
+def best_thresholds(probabilities: Probabilities, truth: NDArray[np.bool_]) -> tuple[float, ...]:
     """Choose for each class the threshold of the highest F1; 0.5 for a class of fewer than five clips.
 
     Args:
         probabilities: float64 [n, 8].
-        truth: int64 [n].
+        truth: bool [n, 8].
 
     Returns:
         Eight thresholds within 0.3 ... 0.7, each halfway between two neighbouring probabilities.
     """
-    return tuple(_best_threshold(probabilities[:, k], truth == k) for k in range(N_LABELS))
+    return tuple(_best_threshold(probabilities[:, k], truth[:, k]) for k in range(N_LABELS))
 
 
 def _best_threshold(probabilities: Probabilities, is_class: NDArray[np.bool_]) -> float:

@@ -19,6 +19,7 @@ from sonyc_trainer.learning import label_indices
 from sonyc_trainer.ledger import write_csv, write_notes
 from sonyc_trainer.metrics import Confusion, absent, accuracy, best_thresholds, class_figures, confusion, macro_f1
 from sonyc_trainer.stages import Stage
+from sonyc_trainer.statistics.counts import one_hot
 from sonyc_trainer.tables import CODED, PREDICTIONS, read_table, write_table
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _thresholds(folder: StudyFolder, predictions: "pd.DataFrame") -> dict[str, t
     chosen = {}
     for name in folder.head_names:
         rows = validation[(validation["trained"] == name) & validation["tested"].isin(folder.levels_served(name))]
-        chosen[name] = best_thresholds(np.stack(list(rows["probabilities"])), label_indices(rows["label"]))
+        chosen[name] = best_thresholds(np.stack(list(rows["probabilities"])), one_hot(label_indices(rows["label"])))
     return chosen
 
 
