@@ -36,6 +36,8 @@ STAGE_HELP: Final[dict[Stage, str]] = {
     Stage.EVALUATE: "Test every trained level at every tested level.",
     Stage.EXPORT: "Convert to TFLite, and compare the files with Keras.",
     Stage.BUNDLE: "Write the bundle for the nodes.",
+    Stage.SPECTROGRAMS: "Show one clip per class at every level.",
+    Stage.COSTS: "Measure bytes and times, other rates and Opus too.",
     Stage.REPORT: "Write the report.",
 }
 

@@ -56,7 +56,9 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
         settings=("export.min_top1_agreement", "export.max_probability_difference"), after=(Stage.TRAIN,)
     ),
     Stage.BUNDLE: StageInputs(settings=("export", "name"), after=(Stage.EXPORT, Stage.EVALUATE)),
-    Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE,)),
+    Stage.SPECTROGRAMS: StageInputs(after=(Stage.COMPRESS,)),
+    Stage.COSTS: StageInputs(settings=("costs",), after=(Stage.EVALUATE,)),
+    Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE, Stage.SPECTROGRAMS, Stage.COSTS)),
 }
 
 _LOCK_FILE = ".lock"
@@ -190,6 +192,30 @@ class StudyFolder:
     def bundle(self) -> Path:
         """The finished bundle."""
         return self.of(Stage.BUNDLE) / f"{self.study.export.name}.bundle"
+
+    def spectrogram(self, label: str) -> Path:
+        """Table of decibels over time and frequency of a class's clip at every level."""
+        return self.of(Stage.SPECTROGRAMS) / f"spectrogram-{label}.csv"
+
+    @property
+    def spectrogram_clips(self) -> Path:
+        """The clip that stands for each class."""
+        return self.of(Stage.SPECTROGRAMS) / "clips.csv"
+
+    @property
+    def cutoffs(self) -> Path:
+        """Where each level cuts off."""
+        return self.of(Stage.SPECTROGRAMS) / "cutoffs.csv"
+
+    @property
+    def costs(self) -> Path:
+        """What every coding takes, and the macro-F1 that it leaves."""
+        return self.of(Stage.COSTS) / "costs.csv"
+
+    @property
+    def cost_timings(self) -> Path:
+        """Milliseconds of every coding on this machine."""
+        return self.of(Stage.COSTS) / "timings.csv"
 
     @property
     def report(self) -> Path:

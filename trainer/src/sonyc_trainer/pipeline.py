@@ -21,6 +21,8 @@ MODULES: Final[dict[Stage, str]] = {
     Stage.EVALUATE: "evaluation",
     Stage.EXPORT: "export",
     Stage.BUNDLE: "bundling",
+    Stage.SPECTROGRAMS: "spectrograms",
+    Stage.COSTS: "costing",
     Stage.REPORT: "reporting",
 }
 """The module of each stage, below `sonyc_trainer.stages`."""

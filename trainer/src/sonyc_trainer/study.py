@@ -248,6 +248,26 @@ class TrainSettings(Settings):
     weight_decay: float = Field(default=1e-2, ge=0, le=1)
 
 
+class CostsSettings(Settings):
+    """What the study's levels are compared with in bytes and macro-F1."""
+
+    storage_rates_hz: tuple[int, ...] = (16_000, 24_000)
+    """Rates at which the levels are tried too; those under the study's own count."""
+    opus_kbps: tuple[Annotated[int, Field(ge=6, le=256)], ...] = (16, 32)
+    """Slow to encode: 26 ms per second of audio here, LAME 3."""
+    max_clips: int = Field(default=160, ge=0)
+    """Test clips that macro-F1 is taken on, thinned evenly; 0 measures the study's own levels' bytes only."""
+    max_pieces: int = Field(default=16, ge=1)
+    """Pieces of 10 s that bytes and times are measured on."""
+
+    @model_validator(mode="after")
+    def _can_be_encoded(self) -> "CostsSettings":
+        if wrong := [rate for rate in self.storage_rates_hz if rate not in STORAGE_RATES_HZ]:
+            allowed = ", ".join(map(str, STORAGE_RATES_HZ))
+            raise ValueError(f"storage_rates_hz has {wrong[0]}; it must be of {allowed}")
+        return self
+
+
 class ExportSettings(Settings):
     """The bundle and what it must satisfy to be written."""
 
@@ -276,6 +296,7 @@ class Study(Settings):
     embedding: EmbeddingSettings = EmbeddingSettings()
     pretrain: PretrainSettings = PretrainSettings()
     train: TrainSettings = TrainSettings()
+    costs: CostsSettings = CostsSettings()
     export: ExportSettings = ExportSettings()
 
     @model_validator(mode="after")

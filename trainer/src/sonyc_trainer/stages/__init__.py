@@ -19,4 +19,6 @@ class Stage(StrEnum):
     EVALUATE = "evaluate"
     EXPORT = "export"
     BUNDLE = "bundle"
+    SPECTROGRAMS = "spectrograms"
+    COSTS = "costs"
     REPORT = "report"
