@@ -33,8 +33,9 @@ def folder_of(
     return folder
 
 
-def clip(number: int, labels: Sequence[str], *, group: str | None = None, fold: int = -1) -> Clip:
-    return Clip(f"d/{number:03d}", "d", f"/audio/{number}.wav", list(labels), group or f"d/{number}", fold)
+def clip(number: int, labels: Sequence[str], *, group: str | None = None, fold: int = -1, dataset: str = "d") -> Clip:
+    audio = f"/audio/{dataset}/{number}.wav"
+    return Clip(f"{dataset}/{number:03d}", dataset, audio, list(labels), group or f"{dataset}/{number}", fold)
 
 
 def singles(label: str, n: int, *, first: int = 0) -> list[Clip]:
@@ -84,6 +85,15 @@ def test_class_that_a_split_lacks_is_noted(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, [*singles("dog", 20), *one_recording])
     selection.run(folder, StageContext())
     assert "Class engine has no clip for validation and test: too few recordings of it." in notes_of(folder)
+
+
+def test_class_that_its_dataset_gives_away_is_noted(tmp_path: Path) -> None:
+    both = [clip(number, ["dog"], dataset=dataset) for number in range(10) for dataset in ("d", "e")]
+    saws = [clip(number, ["powered-saw"], dataset="e") for number in range(20, 26)]
+    folder = folder_of(tmp_path, [*singles("music", 30, first=100), *both, *saws])
+    selection.run(folder, StageContext())
+    given_away = [note for note in notes_of(folder) if "give it away" in note]
+    assert [note.split()[:6] for note in given_away] == [["Class", "powered-saw", "is", "in", "dataset", "e"]]
 
 
 def test_random_split_is_noted(tmp_path: Path) -> None:

@@ -141,6 +141,25 @@ def test_whole_clips_are_kept_whole_and_filled() -> None:
     assert (moment.start, moment.n_samples) == (0, RATE_HZ)
 
 
+def test_joins_of_a_repeated_clip_keep_the_band_limit() -> None:
+    ramp = np.linspace(-0.5, 0.5, RATE_HZ // 20, dtype=np.float32)
+    plan = TrimPlan(TrimSettings(mode="whole", keep_s=1, fill="loop", band_limit_hz=4000), RATE_HZ)
+    samples, _ = trimmed(Audio(ramp, RATE_HZ), plan)
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    above = np.fft.rfftfreq(len(samples), 1 / RATE_HZ) >= 4000
+    assert spectrum[above].sum() < 1e-7 * spectrum.sum()
+
+
+def test_notes_say_what_was_cut_and_filled(folder: StudyFolder) -> None:
+    path = folder.root.parent / "audio" / "dog" / "0-0.wav"
+    soundfile.write(path, np.full(4000, 0.5), RATE_HZ)
+    table_of(folder)
+    assert folder.notes(Stage.TRIM).read_text().splitlines() == [
+        "Clips are cut to their loudest 0.5 s: figures are of these, while a node hears whole clips.",
+        "1 of 24 clips are shorter than 0.5 s: they stay so, and length may tell classes apart.",
+    ]
+
+
 def test_fill_lengthens_only_what_is_short() -> None:
     samples = np.arange(3, dtype=np.float32)
     assert filled(samples, 7, Fill.LOOP).tolist() == [0, 1, 2, 0, 1, 2, 0]

@@ -46,7 +46,7 @@ _EMBEDDING: Final = tuple(f"embedding.{name}" for name in EmbeddingSettings.mode
 INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.DATASET: StageInputs(settings=("dataset",)),
     Stage.SELECT: StageInputs(settings=("split", "seed"), after=(Stage.DATASET,)),
-    Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,)),
+    Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,), version=2),
     Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
     Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,)),
     Stage.EMBED: StageInputs(after=(Stage.PRETRAIN,)),

@@ -16,7 +16,7 @@ from sonyc_trainer.context import StageContext
 from sonyc_trainer.datasets.listing import Dropped
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.folder import Stage, StudyFolder
-from sonyc_trainer.ledger import DROPPED, write_csv
+from sonyc_trainer.ledger import DROPPED, write_csv, write_notes
 from sonyc_trainer.loudness import Moment, loudest_moment
 from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.splitting import TRAIN
@@ -30,6 +30,11 @@ SILENT: Final = "silent"
 UNREADABLE: Final = "unreadable"
 
 _RULE = "rule"
+_FILLED: Final = {
+    Fill.NONE: "they stay so, and length may tell classes apart",
+    Fill.ZEROS: "they are filled with zeros",
+    Fill.LOOP: "they are repeated",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     dropped = [Dropped(row["clip_id"], row[_RULE], row["detail"]) for row in rows if _RULE in row]
     _check_left(selection, kept)
     write_csv(folder.dropped(Stage.TRIM), dropped, DROPPED)
+    write_notes(folder.notes(Stage.TRIM), _notes(kept, folder.study.trim))
     write_table(folder.trimmed, pd.DataFrame(kept), TRIMMED)
 
 
@@ -85,13 +91,15 @@ def trimmed(audio: Audio, plan: TrimPlan) -> tuple[FloatArray, Moment]:
     samples = resample(audio.samples, audio.rate_hz, plan.rate_hz)
     if len(samples) == 0:  # a sample or two at a high rate
         samples = audio.samples[:1]
-    if settings.band_limit_hz is not None:
-        samples = band_limited(samples, plan.rate_hz, limit_hz=settings.band_limit_hz)
+    samples = _limited(samples, plan)
     moment = loudest_moment(samples, plan.rate_hz, keep_s=settings.keep_s)
     if settings.mode is TrimMode.WHOLE:
         moment = Moment(0, len(samples), moment.snr_db)
     part = samples[moment.start : moment.start + moment.n_samples]
-    return filled(part, round(settings.keep_s * plan.rate_hz), settings.fill), moment
+    whole = filled(part, round(settings.keep_s * plan.rate_hz), settings.fill)
+    if len(whole) > len(part) and settings.fill is Fill.LOOP:
+        whole = _limited(whole, plan)  # the joins click
+    return whole, moment
 
 
 def filled(samples: FloatArray, n_wanted: int, fill: Fill) -> FloatArray:
@@ -103,6 +111,11 @@ def filled(samples: FloatArray, n_wanted: int, fill: Fill) -> FloatArray:
     return np.resize(samples, n_wanted)
 
 
+def _limited(samples: FloatArray, plan: TrimPlan) -> FloatArray:
+    limit_hz = plan.settings.band_limit_hz
+    return samples if limit_hz is None else band_limited(samples, plan.rate_hz, limit_hz=limit_hz)
+
+
 def _check_left(selection: "pd.DataFrame", kept: list[Row]) -> None:
     left = {row["label"] for row in kept if row["split"] == TRAIN}
     lost = set(selection.loc[selection["split"] == TRAIN, "label"]) - left
@@ -111,6 +124,17 @@ def _check_left(selection: "pd.DataFrame", kept: list[Row]) -> None:
             f"no clip of class {min(lost)!r} is left to train on: all of them are silent or cannot be read; look at "
             "one of the files"
         )
+
+
+def _notes(kept: list[Row], settings: TrimSettings) -> list[str]:
+    notes, keep_s, n_short = [], f"{settings.keep_s:g} s", sum(row["short"] for row in kept)
+    if settings.mode is TrimMode.LOUDEST and n_short < len(kept):
+        notes.append(f"Clips are cut to their loudest {keep_s}: figures are of these, while a node hears whole clips.")
+    if n_short:
+        notes.append(f"{n_short} of {len(kept)} clips are shorter than {keep_s}: {_FILLED[settings.fill]}.")
+    if n_cut := sum(row["cut"] for row in kept):
+        notes.append(f"Files that were cut off, used as far as they go: {n_cut}.")
+    return notes
 
 
 def _trim_clip(item: Row, position: int, part: Path, shard: str, plan: TrimPlan) -> Row:
