@@ -25,13 +25,15 @@ define make_venv
 	@$(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: help setup demo system-packages test test-all test-slow soak check lock schemas clean
+.PHONY: help setup openl3 demo system-packages test test-all test-slow soak check lock schemas clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.dev .venv-node/.own ## make .venv (everything) and .venv-node (as on a node: NumPy 2, no TensorFlow)
 	@echo "setup: .venv and .venv-node are ready"
+
+openl3: .venv/.openl3 ## install openl3: with its weights where GitHub can be reached (WEIGHTS=no: without)
 
 demo: .venv/.own ## run the whole chain on synthetic scenes; only needs Python 3.11; under six minutes
 	@$(BIN)/sonyc-tools demo
@@ -42,10 +44,10 @@ system-packages: ## install the Debian packages that the tests use, or print the
 test: setup system-packages ## set up and run the fast tests, under 15 minutes
 	@tools/run-tests.sh fast
 
-test-slow: setup system-packages ## only what `make test-all` adds to `make test`
+test-slow: setup openl3 system-packages ## only what `make test-all` adds to `make test`
 	@tools/run-tests.sh slow
 
-test-all: setup system-packages ## the fast tests and the slow ones, under 30 minutes
+test-all: setup openl3 system-packages ## the fast tests and the slow ones, under 30 minutes
 	@tools/run-tests.sh fast slow
 
 soak: setup system-packages ## run the agent at real time and measure it: make soak MINUTES=30
@@ -85,6 +87,10 @@ clean: ## remove both environments and all caches; what studies wrote to out/ st
 .venv/.dev: .venv/.own dev-py311.lock
 	@echo "setup: installing what tests and checks need into .venv (100 MB to fetch)"
 	@$(BIN)/python -m pip $(INSTALL) --no-build-isolation -r dev-py311.lock
+	@touch $@
+
+.venv/.openl3: .venv/.dev openl3-py311.lock tools/install-openl3.sh
+	@tools/install-openl3.sh
 	@touch $@
 
 .venv-node/.locked: $(NODE_LOCK) node-test-py311.lock

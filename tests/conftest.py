@@ -75,6 +75,14 @@ def runtime(request: pytest.FixtureRequest) -> Runtime:
     return chosen
 
 
+@pytest.fixture(scope="session")
+def openl3() -> None:
+    """Nothing, but skips where openl3 is not installed; in CI that is a failure, because nobody would see it."""
+    if util.find_spec("openl3") is None:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("openl3 is not installed: make openl3")
+
+
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A running broker of this test's own."""

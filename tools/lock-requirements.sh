@@ -39,6 +39,10 @@ printf '%s\n' '-e ./device[litert,tflite,node]' '-e ./trainer[dask]' '-e ./tools
     lock trainer-py311.lock 3.11 "$platform" --only-binary :all: --group build
 printf '%s\n' '-c trainer-py311.lock' |
     lock dev-py311.lock 3.11 "$platform" --group dev
+# What openl3 needs beside what is installed anyway; openl3 itself is in no lock, because its build downloads weights.
+{ printf '%s\n' '-c trainer-py311.lock' '-c dev-py311.lock' && "${PYTHON:-python3.11}" -c 'import tomllib
+print(*tomllib.load(open("trainer/pyproject.toml", "rb"))["project"]["optional-dependencies"]["openl3"], sep="\n")'; } |
+    lock openl3-py311.lock 3.11 "$platform"
 
 for python in 3.11 3.13; do
     for machine in x86_64 aarch64; do

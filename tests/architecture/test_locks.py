@@ -18,6 +18,7 @@ ASKED = {
     "node-py313-aarch64.lock": NODE,
     "node-py313-x86_64.lock": NODE,
 }
+EXTRAS = {"openl3-py311.lock": ("trainer", "openl3")}
 GROUPS = {"dev-py311.lock": "dev", "node-test-py311.lock": "test"}
 
 _PIN = re.compile(r"([a-z0-9.-]+)==(\S+)( ; \S.*)? \\")
@@ -26,10 +27,10 @@ _COMMENT = re.compile(r"# Made by `make lock`; do not edit\.")
 
 
 def test_every_lock_file_is_checked_here(repository: Path) -> None:
-    assert {path.name for path in repository.glob("*.lock")} == set(ASKED) | set(GROUPS)
+    assert {path.name for path in repository.glob("*.lock")} == set(ASKED) | set(EXTRAS) | set(GROUPS)
 
 
-@pytest.mark.parametrize("lock", [*ASKED, *GROUPS])
+@pytest.mark.parametrize("lock", [*ASKED, *EXTRAS, *GROUPS])
 def test_lock_holds_pins_with_hashes_and_nothing_else(lock: str, repository: Path) -> None:
     lines = (repository / lock).read_text().splitlines()
     assert not [line for line in lines if not any(form.fullmatch(line) for form in (_PIN, _HASH, _COMMENT))]
@@ -50,6 +51,19 @@ def test_lock_serves_a_dependency_group(lock: str, repository: Path) -> None:
     asked = list(_group(groups, GROUPS[lock]))
     assert len(asked) >= 3
     assert not _unserved(asked, _pins(repository / lock))
+
+
+@pytest.mark.parametrize("lock", EXTRAS)
+def test_lock_serves_an_extra_and_agrees_with_the_trainers(lock: str, repository: Path) -> None:
+    distribution, extra = EXTRAS[lock]
+    project = tomllib.loads((repository / distribution / "pyproject.toml").read_text())["project"]
+    pins, installed = _pins(repository / lock), _pins(repository / "trainer-py311.lock")
+    assert not _unserved(list(map(Requirement, _extra(project, extra))), pins)
+    assert not {name: pin for name, pin in pins.items() if installed.get(name, pin) != pin}
+
+
+def test_openl3_is_in_no_lock(repository: Path) -> None:
+    assert not [path.name for path in repository.glob("*.lock") if "openl3" in _pins(path)]
 
 
 def _unserved(asked: list[Requirement], pins: dict[str, str]) -> list[str]:

@@ -80,9 +80,10 @@ def test_kapre_014_on_real_clips(spec: FrontendSpec, shared_data: Path) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.trainer_env
 @pytest.mark.parametrize("signal", ["chirp in noise", "noise"])
-def test_openl3_package(signal: str) -> None:
+def test_openl3_package(signal: str, openl3: None) -> None:
     """openl3 0.4.2 computes in float32, whose FFT has nothing but rounding from some 40 dB below the loudest bin on.
 
     Measured: 3.8e-5 dB at worst on noise; on the chirp in noise 1.4e-3 dB down to -40 dB, 0.014 dB at worst below, and
@@ -90,7 +91,8 @@ def test_openl3_package(signal: str) -> None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        models = pytest.importorskip("openl3.models", reason="openl3 is not installed (extra `openl3`)")
+        from openl3 import models
+
         layer = models.AUDIO_MODELS["mel256"](include_frontend=True).layers[1]
     samples = _signal(signal, OPENL3.rate_hz)
     theirs = np.asarray(layer(samples[np.newaxis, np.newaxis]))[0, :, :, 0].T

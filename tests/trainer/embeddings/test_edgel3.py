@@ -24,7 +24,9 @@ def make(folder: Path, weights: Path | None, pool: Executor) -> Embedding:
     study = small_study(folder, embedding={"kind": "edgel3-sea", "weights": weights})
     of_study = StudyFolder(folder, study)
     of_study.of(Stage.PRETRAIN).mkdir()
-    return source_for(study).make(of_study, in_pool(pool))
+    embedding = source_for(study).make(of_study, in_pool(pool))
+    assert isinstance(embedding, Embedding)
+    return embedding
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from sonyc_contract.audio import read_audio, resample
 from sonyc_contract.bundle import EMBEDDING, read_bundle
 from sonyc_contract.errors import ConfigError
 from sonyc_contract.frontend import SONYC_8K
@@ -28,11 +30,6 @@ def test_compact_is_trained_by_default(tmp_path: Path) -> None:
     assert isinstance(source_for(small_study(tmp_path)), CompactEmbedding)
 
 
-def test_kind_of_another_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match=r"kind 'openl3' is not in this version; .* compact, edgel3-sea, tflite"):
-        make(tmp_path, kind="openl3")
-
-
 def test_sonycs_model_takes_its_own_front_end(shared_data: Path, tmp_path: Path) -> None:
     model = shared_data / "models" / "sonyc" / "quantized_default_int8.tflite"
     embedding = make(tmp_path, kind=f"tflite:{model}", frontend="sonyc-8k")
@@ -48,10 +45,36 @@ def test_window_that_does_not_fit_the_model_is_refused(shared_data: Path, tmp_pa
         make(tmp_path, kind=f"tflite:{model}", frontend="openl3")
 
 
-def test_model_of_waveforms_comes_later(shared_data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("build", ["yamnet_scores", "yamnet_scores_logmel"])
+def test_embedding_inside_yamnet(build: str, shared_data: Path, tmp_path: Path) -> None:
+    """The reference is the whole model, with every tensor kept; index 112 of the first build is a published figure."""
+    path = shared_data / "models" / "yamnet" / f"{build}.tflite"
+    audio = read_audio(shared_data / "sonyc" / "06_002911.wav")
+    samples = resample(audio.samples, audio.rate_hz, 16_000)
+    embedding = make(tmp_path, kind=f"tflite:{path}", hop_s=0.96)
+    got = embedding.open().embed(samples, 16_000)
+    assert got.shape == (10, 1024)
+    tensor = {"yamnet_scores": 112, "yamnet_scores_logmel": 121}[build]
+    for window in (0, 4, 9):
+        expected = inner_tensor(path, samples[15_360 * window :][:15_600], tensor)
+        np.testing.assert_allclose(got[window], expected, rtol=0, atol=1e-6)
+    assert embedding.open().embed(samples[:9_000], 16_000).shape == (1, 1024), "a short clip is one window"
+
+
+def test_waveform_model_has_no_front_end(shared_data: Path, tmp_path: Path) -> None:
     model = shared_data / "models" / "yamnet" / "yamnet_scores.tflite"
-    with pytest.raises(EmbeddingError, match=r"\(15600,\).*not yet of waveforms"):
+    with pytest.raises(EmbeddingError, match=r"takes the waveform: leave \[embedding\] frontend and window_s out"):
         make(tmp_path, kind=f"tflite:{model}", frontend="compact")
+
+
+def inner_tensor(path: Path, samples: np.ndarray, tensor: int) -> np.ndarray:
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    whole = Interpreter(str(path), experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain)
+    whole.allocate_tensors()
+    details = whole.get_input_details()[0]
+    whole.set_tensor(details["index"], samples.reshape(details["shape"]))
+    whole.invoke()
+    return whole.get_tensor(tensor)[0]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +139,8 @@ def test_saved_embedding_is_the_same(default_bundle: Path, tmp_path: Path) -> No
         ('kind = "compact"\nfrontend = "openl3"', "'frontend' and 'window_s' belong to kind 'tflite:PATH'"),
         ('kind = "tflite:m.tflite"\nweights = "w"', "'weights' does not belong to kind 'tflite:PATH'"),
         ('kind = "vggish"', "embedding.kind"),
+        ('kind = "compact"\nopenl3.size = 6144', "'openl3' and 'weights_sha256' belong to kind 'openl3'"),
+        ('kind = "openl3"\nopenl3.size = 128', "embedding.openl3.size"),
     ],
 )
 def test_settings_that_do_not_fit_the_kind(tmp_path: Path, table: str, message: str) -> None:

@@ -13,7 +13,7 @@ class ReportFacts:
 
     Attributes:
         name: The study's.
-        bundle: The bundle's file, relative to the report, its size and its digest.
+        bundle: The bundle's file, relative to the report, its size and its digest; None where there is none.
         breakdown: Rows of class and clips per split, under their headings.
         ledger: Rows of stage, rule and number of clips.
         durations_s: By finished stage.
@@ -22,7 +22,7 @@ class ReportFacts:
     """
 
     name: str
-    bundle: tuple[str, int, str]
+    bundle: tuple[str, int, str] | None
     breakdown: Sequence[Sequence[object]]
     ledger: Sequence[Sequence[object]]
     durations_s: Mapping[Stage, float]
@@ -32,7 +32,6 @@ class ReportFacts:
 
 def report_text(facts: ReportFacts, results: Results) -> str:
     """Write the report."""
-    file, size_bytes, digest = facts.bundle
     sections = [
         f"# {facts.name}",
         "\n".join(f"- {note}" for note in facts.notes),
@@ -50,16 +49,20 @@ def report_text(facts: ReportFacts, results: Results) -> str:
             ("level", "bytes per hour", "kb/s"),
             [(k, v, f"{v / 450_000:.1f}") for k, v in results.bytes_per_hour.items()],
         ),
-        "## Exported files against Keras",
-        _agreement(results),
+        "## Exported files against Keras" if results.agreement else "",
+        _agreement(results) if results.agreement else "",
         "## Clips",
         _table(facts.breakdown[0], facts.breakdown[1:]),
         _table(("stage", "rule", "clips"), facts.ledger, n_text=2),
         "## Time per stage",
         _table(("stage", "seconds"), [(stage, f"{duration:.1f}") for stage, duration in facts.durations_s.items()]),
-        f"Bundle: `{file}`, {size_bytes} bytes, SHA-256 `{digest}`.",
+        _bundle(facts.bundle),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _bundle(bundle: tuple[str, int, str] | None) -> str:
+    return "Bundle: `{}`, {} bytes, SHA-256 `{}`.".format(*bundle) if bundle else ""
 
 
 def _matrix(results: Results) -> str:

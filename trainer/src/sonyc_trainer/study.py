@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -166,14 +166,28 @@ class CompressSettings(Settings):
 
 
 class EmbeddingSettings(Settings):
+class OpenL3Settings(Settings):
+    """What the openl3 package calls its options; its own defaults are music, 6144, centred."""
+
+    content_type: Literal["env", "music"] = "env"
+    """What its weights were trained on; it chooses among those that came with the package."""
+    input_repr: Literal["linear", "mel128", "mel256"] = "mel256"
+    size: Literal[512, 6144] = 512
+    centre: bool = False
+    """Half a second of zeros comes before the clip, so that the first window is centred on its first sample."""
+
+
     """Which embedding, and how a clip's windows become one label."""
 
     kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|tflite:.+)$")
     weights: Path | None = None
     """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
-    `.h5` or `.h5.gz`."""
+    `.h5` or `.h5.gz`. `openl3`: its weights in the same forms, or those that came with the package."""
+    weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """`openl3`: what the digest of the file must be."""
+    openl3: OpenL3Settings = OpenL3Settings()
     frontend: str | None = None
-    """`tflite:PATH`: the front end whose log-mel the model takes."""
+    """`tflite:PATH`: the front end whose log-mel the model takes; a model that takes the waveform has none."""
     window_s: float | None = Field(default=None, gt=0, le=60)
     """`tflite:PATH`: length of the model's window; 1 s where it is not given."""
     hop_s: float = Field(default=0.96, ge=0.01, le=60)
@@ -186,6 +200,8 @@ class EmbeddingSettings(Settings):
         if self.model_path is not None and self.weights is not None:
             raise ValueError("'weights' does not belong to kind 'tflite:PATH', which names its file itself")
         is_ours = self.kind == "compact" and self.weights is None
+        if self.kind != "openl3" and (self.weights_sha256 is not None or self.openl3 != OpenL3Settings()):
+            raise ValueError("'openl3' and 'weights_sha256' belong to kind 'openl3'")
         if is_ours and round(self.hop_s * COMPACT.rate_hz) % COMPACT.hop_samples:
             raise ValueError(f"hop_s of 'compact' must be a multiple of {COMPACT.hop_samples / COMPACT.rate_hz:g} s")
         return self
@@ -310,7 +326,7 @@ class Study(Settings):
         return self
 
 
-def load_study(path: Path, *, folders: dict[str, Path] | None = None) -> Study:
+def load_study(path: Path, *, folders: dict[str, Path] | None = None, openl3_weights: Path | None = None) -> Study:
     """Read a study's TOML; paths in it count from its own folder.
 
     Args:
@@ -318,15 +334,20 @@ def load_study(path: Path, *, folders: dict[str, Path] | None = None) -> Study:
         folders: Folders of datasets by name, from the command line; they go before those in the file.
 
     Raises:
-        ConfigError: an unknown key, a wrong type or range, a dataset without a folder, or a folder for a dataset that
-            the study has not.
+        ConfigError: an unknown key, a wrong type or range, a dataset without a folder, or a folder for a dataset or
+            weights for an embedding that the study has not.
     """
     study = load_toml(path, Study)
     given = dict(folders or {})
     datasets = tuple(_located(dataset, path, given.pop(dataset.name, None)) for dataset in study.dataset)
     if given:
         raise ConfigError(f"{path}: the study has no dataset named {next(iter(given))!r}")
-    return study.model_copy(update={"dataset": datasets, "embedding": _with_paths(study.embedding, path.parent)})
+    embedding = _with_paths(study.embedding, path.parent)
+    if openl3_weights is not None:
+        if embedding.kind != "openl3":
+            raise ConfigError(f"{path}: the study has no use for OpenL3's weights: its embedding is {embedding.kind!r}")
+        embedding = embedding.model_copy(update={"weights": openl3_weights.resolve()})
+    return study.model_copy(update={"dataset": datasets, "embedding": embedding})
 
 
 def _with_paths(embedding: EmbeddingSettings, base: Path) -> EmbeddingSettings:
@@ -339,6 +360,7 @@ def _with_paths(embedding: EmbeddingSettings, base: Path) -> EmbeddingSettings:
 
 
 def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> DatasetSettings:
+        openl3_weights: Weight file of `openl3`, from the command line; it goes before the one in the file.
     if dataset.format is DatasetFormat.SCENES:
         return dataset
     folder = given or (study_path.parent / dataset.path if dataset.path else None)

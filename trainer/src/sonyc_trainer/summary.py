@@ -12,7 +12,6 @@ from sonyc_trainer.results import Results
 
 def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
     """Give the summary as JSON has it."""
-    data = folder.bundle.read_bytes()
     return {
         "study": folder.study.name,
         "split": results.split,
@@ -24,11 +23,7 @@ def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
         "f1": results.f1,
         "bytes_per_hour": results.bytes_per_hour,
         "training": results.head_records,
-        "bundle": {
-            "file": str(folder.bundle.relative_to(folder.root)),
-            "size_bytes": len(data),
-            "sha256": sha256_hex(data),
-        },
+        "bundle": _bundle(folder),
         "notes": read_notes(folder),
     }
 
@@ -54,5 +49,18 @@ def print_summary(folder: StudyFolder) -> None:
     console.print(table)
     for note in summary["notes"]:
         console.print(f"Note: {note}", highlight=False)
-    console.print(f"Bundle: {folder.bundle}", soft_wrap=True, highlight=False)
+    if summary["bundle"] is not None:
+        console.print(f"Bundle: {folder.bundle}", soft_wrap=True, highlight=False)
     console.print(f"Report: {folder.report}", soft_wrap=True, highlight=False)
+
+
+def _bundle(folder: StudyFolder) -> dict[str, Any] | None:
+    """Describe the bundle; None where the embedding cannot be in one."""
+    if not folder.bundle.is_file():
+        return None
+    data = folder.bundle.read_bytes()
+    return {
+        "file": str(folder.bundle.relative_to(folder.root)),
+        "size_bytes": len(data),
+        "sha256": sha256_hex(data),
+    }

@@ -11,6 +11,7 @@ from sonyc_contract.recognise import Embedder, EmbeddingSpec
 from sonyc_contract.runtime import Interpreter, Runtime, open_interpreter
 from sonyc_contract.settings import describe
 from sonyc_trainer.context import StageContext
+from sonyc_trainer.embeddings.framed import FramedEmbedding, FramedSpec
 from sonyc_trainer.errors import EmbeddingError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.quiet import NOWHERE, output_to
@@ -50,10 +51,14 @@ class Embedding:
         return Embedder(self.spec, open_quietly(self.model, runtime))
 
 
+AnyEmbedding = Embedding | FramedEmbedding
+"""One that bundles can hold, or one of the trainer's own."""
+
+
 class EmbeddingSource(Protocol):
     """How one kind of embedding is had: read from a file, or trained in the run."""
 
-    def make(self, folder: StudyFolder, context: StageContext) -> Embedding:
+    def make(self, folder: StudyFolder, context: StageContext) -> AnyEmbedding:
         """Give the embedding.
 
         Args:
@@ -75,15 +80,15 @@ def open_quietly(model: bytes, runtime: Runtime = Runtime.LITERT) -> Interpreter
         return open_interpreter(model, runtime=runtime)
 
 
-def save_embedding(folder: Path, embedding: Embedding) -> None:
+def save_embedding(folder: Path, embedding: AnyEmbedding) -> None:
     """Write an embedding's files."""
     write_whole(folder / MODEL_FILE, embedding.model)
-    if embedding.keras is not None:
+    if isinstance(embedding, Embedding) and embedding.keras is not None:
         write_whole(folder / KERAS_FILE, embedding.keras)
     write_whole(folder / SPEC_FILE, (embedding.spec.model_dump_json(indent=1) + "\n").encode())
 
 
-def load_embedding(folder: Path) -> Embedding:
+def load_embedding(folder: Path) -> AnyEmbedding:
     """Read what `save_embedding` wrote.
 
     Raises:
@@ -91,8 +96,11 @@ def load_embedding(folder: Path) -> Embedding:
     """
     keras = folder / KERAS_FILE
     try:
-        spec = EmbeddingSpec.model_validate_json((folder / SPEC_FILE).read_bytes())
-        return Embedding(spec, (folder / MODEL_FILE).read_bytes(), keras.read_bytes() if keras.is_file() else None)
+        document, model = (folder / SPEC_FILE).read_bytes(), (folder / MODEL_FILE).read_bytes()
+        if b'"features"' in document:
+            return FramedEmbedding(FramedSpec.model_validate_json(document), model)
+        spec = EmbeddingSpec.model_validate_json(document)
+        return Embedding(spec, model, keras.read_bytes() if keras.is_file() else None)
     except OSError as error:
         raise EmbeddingError(f"{error.filename}: cannot be read: {error.strerror}: run stage 'pretrain'") from error
     except ValidationError as error:

@@ -13,16 +13,16 @@ from sonyc_contract.recognise import EmbeddingSpec, InputLayout
 from sonyc_contract.runtime import Interpreter
 from sonyc_contract.settings import describe
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.embeddings.embedding import Embedding, open_quietly
+from sonyc_trainer.embeddings.embedding import AnyEmbedding, Embedding, open_quietly
+from sonyc_trainer.embeddings.framed import Features, FramedEmbedding, FramedSpec, WaveformInterpreter, takes_waveform
+from sonyc_trainer.embeddings.tflite_graph import dense_input, with_output
 from sonyc_trainer.errors import EmbeddingError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.study import EmbeddingSettings
 
 _DEFAULT_WINDOW_S = 1.0
-_WANTED = (
-    "this version takes models of log-mel windows, [1, n_frames, n_mels, 1], and not yet of waveforms: give a build "
-    "that starts at the log-mel, and name its front end"
-)
+_WAVEFORM_RATE_HZ = 16_000
+_WAVEFORM_WINDOW_SAMPLES = 15_600
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class BundledEmbedding:
 
 @dataclass(frozen=True)
 class TfliteEmbedding:
-    """A TFLite file that takes the log-mel of one of our front ends, with float32 or int8 input and output."""
+    """A TFLite file that takes the log-mel of one of our front ends, or a YAMNet that takes the waveform."""
 
     settings: EmbeddingSettings
 
-    def make(self, folder: StudyFolder, context: StageContext) -> Embedding:
-        """Read the file and fit the front end to its input.
+    def make(self, folder: StudyFolder, context: StageContext) -> AnyEmbedding:
+        """Read the file and fit the front end to its input; of a YAMNet, take the embedding in its inside.
 
         Raises:
             EmbeddingError: the file is missing or does not load, no front end is named, or its log-mel does not fit.
@@ -68,14 +68,33 @@ class TfliteEmbedding:
         path = self.settings.model_path or Path()
         try:
             model = path.read_bytes()
-            interpreter = open_quietly(model)
+            if takes_waveform(model):
+                return self._of_waveform(path, model)
+            return Embedding(self._spec(path, open_quietly(model)), model)
         except OSError as error:
             raise EmbeddingError(f"{path}: cannot be read: {error.strerror or error}") from error
         except ModelError as error:
-            raise EmbeddingError(f"{path}: {error}; {_WANTED}") from error
-        if len(interpreter.input_shape) <= 1:
-            raise EmbeddingError(f"{path}: takes a waveform, {interpreter.input_shape}; {_WANTED}")
-        return Embedding(self._spec(path, interpreter), model)
+            raise EmbeddingError(f"{path}: {error}") from error
+
+    def _of_waveform(self, path: Path, model: bytes) -> FramedEmbedding:
+        if self.settings.frontend is not None or self.settings.window_s is not None:
+            raise EmbeddingError(f"{path}: takes the waveform: leave [embedding] frontend and window_s out")
+        embedding = with_output(model, dense_input(model))
+        interpreter = WaveformInterpreter(embedding)
+        if interpreter.input_shape != (_WAVEFORM_WINDOW_SAMPLES,):
+            raise EmbeddingError(
+                f"{path}: takes {interpreter.input_shape[0]} samples; of models that take the waveform only YAMNet's "
+                f"window is known, {_WAVEFORM_WINDOW_SAMPLES} samples at {_WAVEFORM_RATE_HZ} Hz"
+            )
+        spec = FramedSpec(
+            name=path.stem[:80],
+            features=Features.WAVEFORM,
+            rate_hz=_WAVEFORM_RATE_HZ,
+            window_samples=_WAVEFORM_WINDOW_SAMPLES,
+            hop_samples=round(self.settings.hop_s * _WAVEFORM_RATE_HZ),
+            n_dimensions=interpreter.output_shape[0],
+        )
+        return FramedEmbedding(spec, embedding)
 
     def _spec(self, path: Path, interpreter: Interpreter) -> EmbeddingSpec:
         frontend = self._frontend(path)

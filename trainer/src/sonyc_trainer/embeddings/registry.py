@@ -7,7 +7,7 @@ from sonyc_trainer.embeddings.compact import CompactEmbedding
 from sonyc_trainer.embeddings.edgel3 import EdgeL3Embedding
 from sonyc_trainer.embeddings.embedding import EmbeddingSource
 from sonyc_trainer.embeddings.given import BundledEmbedding, TfliteEmbedding
-from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.embeddings.openl3 import OpenL3Embedding
 from sonyc_trainer.study import Study
 
 
@@ -25,26 +25,19 @@ def _edgel3(study: Study) -> EmbeddingSource:
     return EdgeL3Embedding(study.embedding)
 
 
+def _openl3(study: Study) -> EmbeddingSource:
+    return OpenL3Embedding(study.embedding)
+
+
 SOURCES: Final[dict[str, Callable[[Study], EmbeddingSource]]] = {
     "compact": _compact,
     "edgel3-sea": _edgel3,
+    "openl3": _openl3,
     "tflite": _tflite,
 }
 """By the part of `[embedding] kind` before the colon."""
 
 
 def source_for(study: Study) -> EmbeddingSource:
-    """Choose the source that `[embedding]` names.
-
-    Raises:
-        EmbeddingError: this version has no such kind.
-    """
-    kind = study.embedding.kind.partition(":")[0]
-    try:
-        make = SOURCES[kind]
-    except KeyError:
-        raise EmbeddingError(
-            f"embedding kind {kind!r} is not in this version; [embedding] kind can be {', '.join(SOURCES)} here "
-            "(tflite as 'tflite:PATH')"
-        ) from None
-    return make(study)
+    """Choose the source that `[embedding]` names."""
+    return SOURCES[study.embedding.kind.partition(":")[0]](study)

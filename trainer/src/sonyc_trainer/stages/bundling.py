@@ -30,18 +30,24 @@ from sonyc_trainer.embeddings.embedding import Embedding, load_embedding, open_q
 from sonyc_trainer.errors import ExportError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.golden_signal import golden_signal
-from sonyc_trainer.ledger import read_notes
+from sonyc_trainer.ledger import read_notes, write_notes
 from sonyc_trainer.model_card import CardFacts, model_card
 from sonyc_trainer.quiet import NOWHERE, output_to
 from sonyc_trainer.results import Results, read_results
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
 from sonyc_trainer.tables import CODED, read_table
 
 MINIMUM_RUNTIME: Final = {Runtime.LITERT: "2.1.6", Runtime.TFLITE: "2.14.0"}
 
+_NO_BUNDLE: Final = (
+    "There is no bundle: nodes compute one of the log-mels of bundles, and the embedding {name} begins at something "
+    "else. Choose 'compact', 'edgel3-sea' or a TFLite file that takes such a log-mel for one."
+)
+
 
 def run(folder: StudyFolder, context: StageContext) -> None:
-    """Put the bundle together, test it, and write it.
+    """Put the bundle together, test it, and write it; say so where the embedding cannot be in one.
 
     Raises:
         ExportError: it does not pass its own self-test on one of the runtimes; nothing is written.
@@ -49,6 +55,9 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     """
     results = read_results(folder)
     embedding = load_embedding(folder.embedding_model)
+    if not isinstance(embedding, Embedding):
+        write_notes(folder.notes(Stage.BUNDLE), [_NO_BUNDLE.format(name=embedding.spec.name)])
+        return
     agreement = {runtime: summed(of_heads) for runtime, of_heads in results.agreement.items()}
     manifest = _manifest(folder, embedding, results, agreement)
     members = {name: folder.exported(name).read_bytes() for name in (EMBEDDING, *map(head_member, folder.head_names))}
@@ -64,14 +73,14 @@ def _manifest(
     folder: StudyFolder, embedding: Embedding, results: Results, agreement: dict[Runtime, Agreement]
 ) -> Manifest:
     study = folder.study
-    thresholds = json.loads(folder.thresholds.read_text())
+    specs = json.loads(folder.head_specs.read_text())
     return Manifest(
         name=study.export.name,
         licence=study.export.licence,
         storage_rate_hz=study.compress.storage_rate_hz,
         embedding=embedding.spec,
         pooling=study.embedding.pooling,
-        heads={name: HeadSpec(thresholds=tuple(thresholds[name])) for name in folder.head_names},
+        heads={name: HeadSpec.model_validate(specs[name]) for name in folder.head_names},
         minimum_runtime=MINIMUM_RUNTIME,
         agreement=agreement,
         training=_training_record(folder, embedding, results),

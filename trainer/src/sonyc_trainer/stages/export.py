@@ -13,7 +13,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.runtime import Runtime
 from sonyc_trainer.agreement import ComparisonJob, HeadFiles, compare
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.embeddings.embedding import load_embedding
+from sonyc_trainer.embeddings.embedding import Embedding, load_embedding
 from sonyc_trainer.errors import ExportError
 from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
@@ -28,11 +28,16 @@ MAX_CLIPS: Final = 200
 def run(folder: StudyFolder, context: StageContext) -> None:
     """Compare every file with Keras on both runtimes, then write the files.
 
+    Nothing is compared or written where the embedding stays in the trainer.
+
     Raises:
         ExportError: a file does not agree with Keras; nothing is written.
         ModelError: a file does not load on a runtime; nothing is written.
     """
     embedding = load_embedding(folder.embedding_model)
+    if not isinstance(embedding, Embedding):
+        write_whole(folder.agreement, _document({}).encode())
+        return
     heads = [_head(folder, name) for name in folder.head_names]
     log = folder.of(Stage.EXPORT) / "tensorflow.log"
     job = ComparisonJob(embedding, heads, folder.study.embedding.pooling, log)

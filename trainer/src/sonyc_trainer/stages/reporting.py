@@ -26,10 +26,10 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     write_whole(folder.summary, (json.dumps(summary, indent=1) + "\n").encode())
 
 
-def _facts(folder: StudyFolder, bundle: dict[str, object]) -> ReportFacts:
+def _facts(folder: StudyFolder, bundle: dict[str, object] | None) -> ReportFacts:
     return ReportFacts(
         name=folder.study.name,
-        bundle=(str(bundle["file"]), int(str(bundle["size_bytes"])), str(bundle["sha256"])),
+        bundle=(str(bundle["file"]), int(str(bundle["size_bytes"])), str(bundle["sha256"])) if bundle else None,
         breakdown=_rows(folder.breakdown),
         ledger=_rows(folder.ledger)[1:],
         durations_s={stage: folder.duration_s(stage) for stage in Stage if folder.is_done(stage)},
