@@ -165,7 +165,6 @@ class CompressSettings(Settings):
         return self
 
 
-class EmbeddingSettings(Settings):
 class OpenL3Settings(Settings):
     """What the openl3 package calls its options; its own defaults are music, 6144, centred."""
 
@@ -177,6 +176,7 @@ class OpenL3Settings(Settings):
     """Half a second of zeros comes before the clip, so that the first window is centred on its first sample."""
 
 
+class EmbeddingSettings(Settings):
     """Which embedding, and how a clip's windows become one label."""
 
     kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|tflite:.+)$")
@@ -199,9 +199,9 @@ class OpenL3Settings(Settings):
             raise ValueError("'frontend' and 'window_s' belong to kind 'tflite:PATH'")
         if self.model_path is not None and self.weights is not None:
             raise ValueError("'weights' does not belong to kind 'tflite:PATH', which names its file itself")
-        is_ours = self.kind == "compact" and self.weights is None
         if self.kind != "openl3" and (self.weights_sha256 is not None or self.openl3 != OpenL3Settings()):
             raise ValueError("'openl3' and 'weights_sha256' belong to kind 'openl3'")
+        is_ours = self.kind == "compact" and self.weights is None
         if is_ours and round(self.hop_s * COMPACT.rate_hz) % COMPACT.hop_samples:
             raise ValueError(f"hop_s of 'compact' must be a multiple of {COMPACT.hop_samples / COMPACT.rate_hz:g} s")
         return self
@@ -332,6 +332,7 @@ def load_study(path: Path, *, folders: dict[str, Path] | None = None, openl3_wei
     Args:
         path: The TOML file.
         folders: Folders of datasets by name, from the command line; they go before those in the file.
+        openl3_weights: Weight file of `openl3`, from the command line; it goes before the one in the file.
 
     Raises:
         ConfigError: an unknown key, a wrong type or range, a dataset without a folder, or a folder for a dataset or
@@ -360,7 +361,6 @@ def _with_paths(embedding: EmbeddingSettings, base: Path) -> EmbeddingSettings:
 
 
 def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> DatasetSettings:
-        openl3_weights: Weight file of `openl3`, from the command line; it goes before the one in the file.
     if dataset.format is DatasetFormat.SCENES:
         return dataset
     folder = given or (study_path.parent / dataset.path if dataset.path else None)
