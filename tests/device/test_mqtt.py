@@ -19,8 +19,10 @@ from support.subscriber import Subscriber
 from support.system_packages import require_system
 
 
-def messenger(port: int, *, timeout_s: float = 10.0, max_in_flight: int = 20, username: str = "") -> MqttMessenger:
-    login = Login("127.0.0.1", port, "node-1", username, password="wrong")
+def messenger(
+    port: int, *, timeout_s: float = 10.0, max_in_flight: int = 20, username: str = "", keepalive_s: int = 60
+) -> MqttMessenger:
+    login = Login("127.0.0.1", port, "node-1", username, password="wrong", keepalive_s=keepalive_s)
     return MqttMessenger(login, max_in_flight=max_in_flight, connect_timeout_s=timeout_s)
 
 
@@ -63,6 +65,13 @@ def test_broker_that_never_answers_is_given_up() -> None:
         port = server.getsockname()[1]
         with pytest.raises(MessengerError, match=r"accepted the connection but did not answer in 0\.2 s"):
             messenger(port, timeout_s=0.2).connect(lambda _event: None)
+
+
+def test_broker_that_never_answers_is_not_taken_for_one_that_hung_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(MessengerError, match="did not answer in 3 s"):
+            messenger(port, timeout_s=3, keepalive_s=1).connect(lambda _event: None)
 
 
 @pytest.fixture
@@ -125,11 +134,11 @@ def test_old_broker_is_spoken_to_in_its_version() -> None:
             link.close()
 
 
-def test_broker_that_hangs_up_on_an_unknown_version_is_asked_in_the_other() -> None:
+def test_broker_that_hangs_up_on_an_unknown_version_is_asked_in_the_other_each_time() -> None:
     versions: list[int] = []
 
     def serve(server: socket.socket) -> None:
-        for answer in (b"", b"\x20\x02\x00\x00"):
+        for answer in (b"", b"\x20\x02\x00\x00") * 2:
             connection, _ = server.accept()
             with connection:
                 versions.append(connection.recv(1000)[8])
@@ -140,10 +149,11 @@ def test_broker_that_hangs_up_on_an_unknown_version_is_asked_in_the_other() -> N
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve, args=(server,), daemon=True)
         thread.start()
-        link = messenger(server.getsockname()[1]).connect(lambda _event: None)
-        link.close()
+        way = messenger(server.getsockname()[1])
+        for _ in range(2):
+            way.connect(lambda _event: None).close()
         thread.join(10)
-    assert versions == [5, 4]
+    assert versions == [5, 4, 5, 4]
 
 
 def test_closing_does_not_wait_for_a_silent_broker() -> None:

@@ -39,13 +39,15 @@ class Login:
 
 
 class MqttMessenger:
-    """Connects to one broker, and begins with the protocol version that it took last."""
+    """Connects to one broker, each time with MQTT 5 first.
+
+    3.1.1 is not kept to for good: in it a broker acknowledges what it forbids, and drops it (mosquitto 2.0 does).
+    """
 
     def __init__(self, login: Login, *, max_in_flight: int, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         self._login = login
         self._max_in_flight = max_in_flight
         self._connect_timeout_s = connect_timeout_s
-        self._versions = ["MQTTv5", "MQTTv311"]  # the preferred one first
 
     def connect(self, deliver: Callable[[Event], None]) -> Link:
         """Connect with MQTT 5; where the broker refuses that version, with 3.1.1.
@@ -53,14 +55,11 @@ class MqttMessenger:
         Raises:
             MessengerError: the broker is not reached, does not answer in time, or refuses.
         """
-        preferred, other = self._versions
         try:
-            return self._connect_with(preferred, deliver)
+            return self._connect_with("MQTTv5", deliver)
         except _VersionRefusedError as error:
-            _LOGGER.info("%s; trying %s", error, other)
-        link = self._connect_with(other, deliver)
-        self._versions = [other, preferred]
-        return link
+            _LOGGER.info("%s; trying MQTT 3.1.1", error)
+        return self._connect_with("MQTTv311", deliver)
 
     def _connect_with(self, version: str, deliver: Callable[[Event], None]) -> Link:
         link = _PahoLink(self._login, version, self._max_in_flight, deliver)
@@ -156,8 +155,8 @@ class _PahoLink:
     def _on_disconnect(self, _client: "Client", _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if self._is_accepted:
             self._deliver(Lost(f"connection lost: {reason}"))
-        else:
-            # Some brokers hang up on a version that they do not know.
+        elif reason.getName() != _KEEP_ALIVE_TIMEOUT:
+            # Some brokers hang up on a version that they do not know. (A silent one is `open`'s to give up.)
             self._answers.put(_Answer(f"hung up without an answer ({reason})", is_about_version=True))
         self._is_closed.set()
 
@@ -169,6 +168,7 @@ class _PahoLink:
 
 
 _UNSUPPORTED_VERSION = "Unsupported protocol version"
+_KEEP_ALIVE_TIMEOUT = "Keep alive timeout"
 
 
 @dataclass(frozen=True)
