@@ -96,6 +96,25 @@ def test_real_time_is_kept(tmp_path: Path) -> None:
         assert time.monotonic() - started_s >= least_s
 
 
+def test_stop_does_not_wait_for_a_long_file_to_be_read(tmp_path: Path) -> None:
+    is_reading, may_read = threading.Event(), threading.Event()
+
+    class LongFile(type(tmp_path)):  # type: ignore[misc]
+        """A path that takes as long to look at as the test wants."""
+
+        def is_file(self) -> bool:
+            is_reading.set()
+            return may_read.wait(30) and bool(super().is_file())
+
+    source, bucket = FileSource([LongFile(tmp_path / "a.wav")], rate_hz=RATE_HZ), Bucket()
+    source.start(bucket)
+    assert is_reading.wait(30)
+    source.stop()
+    assert not may_read.is_set()
+    assert (bucket.ended.is_set(), bucket.error) == (True, None)
+    may_read.set()
+
+
 def test_loop_begins_again_and_ends_on_stop(tmp_path: Path) -> None:
     part = noise(0.25, RATE_HZ)
     source = FileSource([write_wav(tmp_path / "a.wav", part, RATE_HZ)], rate_hz=RATE_HZ, speed=0, loop=True)

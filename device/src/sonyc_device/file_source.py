@@ -15,6 +15,8 @@ from sonyc_device.errors import CaptureError
 _LOGGER = logging.getLogger(__name__)
 
 BLOCK_S: Final = 0.1
+STOP_WITHIN_S: Final = 0.5
+"""A long file, which is read in one go, is not waited for; what is still read of it is not taken."""
 
 
 class FileSource:
@@ -69,7 +71,7 @@ class FileSource:
         if self._sink is not None:
             self._sink.end()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_WITHIN_S)
 
     def _run(self, sink: SampleSink) -> None:
         try:
