@@ -1,15 +1,18 @@
 """Capture through PortAudio from a sound server whose input is known."""
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from sonyc_contract.messages import LabelEvent
-from sonyc_device.capture import Block
+from sonyc_device.capture import Block, End, Gap, GapCause
 from sonyc_device.errors import CaptureError
 from sonyc_device.microphone import MicrophoneSource, check_microphone, input_names
 from sonyc_device.ring import Ring
@@ -75,16 +78,70 @@ def position_of(needle: np.ndarray, haystack: np.ndarray) -> int:
     return int(np.argmax(np.fft.irfft(spectrum, n_fft)[: len(haystack)]))
 
 
-def test_one_of_two_channels_is_recorded(tmp_path: Path, pulse_source: PulseSource) -> None:
+class FakePortAudio:
+    """In the place of the package `sounddevice`: a stream whose blocks and overflows the test makes up."""
+
+    PortAudioError = OSError
+
+    def RawInputStream(self, *, callback: Any, finished_callback: Any, **settings: Any) -> "FakePortAudio":  # noqa: N802
+        self.settings, self.callback, self.finished = settings, callback, finished_callback
+        return self
+
+    def start(self) -> None:
+        pass
+
+    def abort(self, *, ignore_errors: bool) -> None:
+        self.finished()  # as PortAudio does
+
+    def close(self, *, ignore_errors: bool) -> None:
+        pass
+
+    def deliver(self, frames: np.ndarray, *, overflow: bool = False) -> None:
+        """Call back with int16 [n_frames, n_channels]."""
+        data = frames.astype(np.int16).tobytes()
+        self.callback(data, len(frames), None, SimpleNamespace(input_overflow=overflow))
+
+
+@pytest.fixture
+def port_audio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
+    """What `import sounddevice` gives."""
+    fake = FakePortAudio()
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    return fake
+
+
+def test_the_channel_asked_for_is_recorded(port_audio: FakePortAudio) -> None:
     ring = Ring(RATE_HZ)
-    source = MicrophoneSource(device="pulse", rate_hz=RATE_HZ, n_channels=2, channel=2)
-    source.start(ring)
-    try:
-        block = ring.read(RATE_HZ // 4)
-    finally:
-        source.stop()
+    MicrophoneSource(device="", rate_hz=RATE_HZ, n_channels=3, channel=2).start(ring)
+    assert (port_audio.settings["channels"], port_audio.settings["samplerate"]) == (3, RATE_HZ)
+    port_audio.deliver(np.array([[1, 2, 3], [4, 5, 6]]))
+    block = ring.read(2)
     assert isinstance(block, Block)
-    assert len(block.samples) == RATE_HZ // 4
+    assert block.samples.tolist() == [2, 5]
+
+
+def test_samples_that_the_sound_system_lost_become_a_gap_of_the_time_that_passed(port_audio: FakePortAudio) -> None:
+    ring, now_s = Ring(10 * RATE_HZ), iter([0.0, 0.1, 0.5])
+    MicrophoneSource(device="", rate_hz=RATE_HZ, monotonic=lambda: next(now_s)).start(ring)
+    block = np.zeros((RATE_HZ // 10, 1))
+    port_audio.deliver(block, overflow=True)  # before the first block nothing of ours is lost
+    port_audio.deliver(block)
+    port_audio.deliver(block, overflow=True)
+    first = ring.read(RATE_HZ)
+    assert isinstance(first, Block)
+    assert len(first.samples) == RATE_HZ // 5
+    assert ring.read(RATE_HZ) == Gap(RATE_HZ // 5, round(0.3 * RATE_HZ), GapCause.DEVICE_OVERFLOW)
+
+
+def test_stream_that_ends_by_itself_is_an_error_and_one_that_is_stopped_is_not(port_audio: FakePortAudio) -> None:
+    for ends_by_itself in (True, False):
+        ring, source = Ring(RATE_HZ), MicrophoneSource(device="street", rate_hz=RATE_HZ)
+        source.start(ring)
+        port_audio.finished() if ends_by_itself else source.stop()
+        end = ring.read(1)
+        assert isinstance(end, End)
+        assert (end.error is not None) == ends_by_itself
+        assert not ends_by_itself or str(end.error) == "the sound system ended the stream of 'street'"
 
 
 def test_unknown_device_is_refused_with_the_names_there_are(pulse_source: PulseSource) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,15 @@ LATENCY_S: Final = 0.5
 class MicrophoneSource:
     """One channel of an input device, as int16."""
 
-    def __init__(self, *, device: str, rate_hz: int, n_channels: int = 1, channel: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        device: str,
+        rate_hz: int,
+        n_channels: int = 1,
+        channel: int = 1,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Take the settings; the device is opened by `start`.
 
         Args:
@@ -27,11 +36,13 @@ class MicrophoneSource:
             rate_hz: Samples per second.
             n_channels: With how many channels the device is opened.
             channel: Which of them is recorded, from 1.
+            monotonic: The clock.
         """
         self._device = device
         self._rate_hz = rate_hz
         self._n_channels = n_channels
         self._channel = channel
+        self._monotonic = monotonic
         self._sink: SampleSink | None = None
         self._stream: Any = None
         self._is_stopping = False
@@ -79,7 +90,7 @@ class MicrophoneSource:
 
     def _on_block(self, data: Any, n_frames: int, _time: Any, status: Any) -> None:
         # Runs in PortAudio's thread: it must neither wait nor raise.
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         sink = self._sink
         if sink is None:
             return
