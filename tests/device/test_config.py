@@ -75,7 +75,15 @@ def test_reference_file_holds_the_defaults(tmp_path: Path) -> None:
         ('[store]\nmode = "all"', r"key 'store': mode = 'all' keeps recordings .* set clear = true"),
         ('[store]\nclear = "yes"', r"key 'store\.clear': Input should be a valid boolean \(it is 'yes'\)"),
         ('[store]\nlevel = "v10"', r"key 'store\.level': Input should be 'pcm', 'v0', .*\(it is 'v10'\)"),
-        ('[mqtt]\nprefix = "a/#"', r"key 'mqtt\.prefix'"),
+        ('[mqtt]\nprefix = "a/#"', r"key 'mqtt\.prefix': must be words joined by '/'"),
+        ('[mqtt]\nprefix = "a//b"', r"key 'mqtt\.prefix'"),
+        ('[mqtt]\nprefix = "$SYS"', r"key 'mqtt\.prefix'"),
+        ('[mqtt]\nprefix = "a\\u0000b"', r"key 'mqtt\.prefix'"),
+        (f'[mqtt]\nprefix = "{"a" * 201}"', r"key 'mqtt\.prefix'"),
+        ('[mqtt]\nhost = "a b"', r"key 'mqtt\.host'"),
+        ('[mqtt]\npassword_file = "secret"', r"key 'mqtt': password_file needs `username`"),
+        ('[store]\nfolder = "a\\u0000b"', r"key 'store\.folder': a path cannot hold the character NUL"),
+        ('state_folder = "~nobody-here/state"', r"key 'state_folder': there is no user 'nobody-here'"),
         ("[mqtt]\nport = 99999", r"key 'mqtt\.port'"),
         ('node_id = "Node 1"', r"key 'node_id': .*pattern"),
         ("[capture\n", r"not a TOML file"),
@@ -105,7 +113,7 @@ def test_relative_paths_are_meant_from_the_files_folder(tmp_path: Path) -> None:
     config = load(
         tmp_path,
         'node_id = "n"\nstate_folder = "state"\n[capture]\nsource = "files"\nfiles = ["a.wav", "/b"]\n'
-        '[store]\nfolder = "clips"\n[classify]\nbundle = "my.bundle"\n[mqtt]\npassword_file = "secret"',
+        '[store]\nfolder = "clips"\n[classify]\nbundle = "my.bundle"\n[mqtt]\nusername = "n"\npassword_file = "secret"',
     )
     assert config.state_folder == tmp_path / "state"
     assert config.capture.files == (tmp_path / "a.wav", Path("/b"))

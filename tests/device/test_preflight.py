@@ -66,7 +66,7 @@ def test_all_that_is_wrong_is_said_in_one_go(check: Check, tmp_path: Path) -> No
     code, findings = check(
         capture={"source": "files", "files": ["bad.wav"]},
         store={"mode": "all", "clear": True, "folder": "file/clips", "storage_rate_hz": 16_000},
-        mqtt={"password_file": "nowhere"},
+        mqtt={"username": "node-1", "password_file": "nowhere"},
     )
     assert code == 1
     wrong = {subject for subject, (state, _) in findings.items() if state == "failure"}

@@ -33,6 +33,9 @@ STALLED_AFTER_S: Final = 10.0
 MIN_CLIP_S: Final = 1.0
 """What is left before a gap must be about one window of the recogniser to be worth a label."""
 
+MAX_PASSWORD_BYTES: Final = 65_535
+"""MQTT writes a length in 16 bits."""
+
 _DAY_S: Final = 86_400.0
 
 
@@ -106,14 +109,19 @@ def read_password(path: Path | None) -> str:
     """Read the password, the first line of a file; empty where there is none.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, or its first line is longer than MQTT can send.
     """
     if path is None:
         return ""
     try:
-        return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the broker's password cannot be read: {error}") from error
+        password = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except OSError as error:
+        raise ConfigError(f"{path}: the broker's password cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: the broker's password is not UTF-8 text") from error
+    if len(password.encode()) > MAX_PASSWORD_BYTES:
+        raise ConfigError(f"{path}: the broker's password is longer than {MAX_PASSWORD_BYTES} bytes")
+    return password
 
 
 def make_source(settings: CaptureSettings, counters: Counters) -> AudioSource:

@@ -5,9 +5,9 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ
@@ -15,6 +15,32 @@ from sonyc_contract.levels import Level
 from sonyc_contract.messages import NodeId
 from sonyc_contract.runtime import Runtime
 from sonyc_contract.settings import Settings, load_toml
+
+MAX_PREFIX_CHARS: Final = 200
+
+
+def _expanded(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path cannot hold the character NUL")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no user {path.parts[0][1:]!r} whose folder it could be in") from None
+
+
+def _topic(text: str) -> str:
+    # A broker keeps `$...` for itself: mosquitto acknowledges what is published there with MQTT 3.1.1, and drops it.
+    is_plain = text.isprintable() and not set(text) & set(" +#") and not text.startswith("$")
+    if not is_plain or "" in text.split("/") or len(text) > MAX_PREFIX_CHARS:
+        raise ValueError(
+            f"must be words joined by '/', of at most {MAX_PREFIX_CHARS} characters, without spaces, '+', '#' or '$' "
+            "in front"
+        )
+    return text
+
+
+UsablePath = Annotated[Path, AfterValidator(_expanded)]
+"""A path that the system takes, `~` expanded."""
 
 
 class CaptureKind(StrEnum):
@@ -49,7 +75,7 @@ class CaptureSettings(Settings):
     channels: int = Field(default=1, ge=1, le=64)
     channel: int = Field(default=1, ge=1, le=64)
     clip_s: float = Field(default=10.0, ge=1.0, le=60.0)
-    files: tuple[Path, ...] = ()
+    files: tuple[UsablePath, ...] = ()
     speed: float = Field(default=1.0, ge=0.0, le=1000.0)
     loop: bool = False
 
@@ -69,7 +95,7 @@ class StoreSettings(Settings):
     clear: bool = False
     level: Level = Level.V5
     storage_rate_hz: int = Field(default=DEFAULT_STORAGE_RATE_HZ, gt=0)
-    folder: Path = Path("/var/lib/sonyc-device/clips")
+    folder: UsablePath = Path("/var/lib/sonyc-device/clips")
 
     @model_validator(mode="after")
     def _is_permitted(self) -> "StoreSettings":
@@ -85,7 +111,7 @@ class ClassifySettings(Settings):
     """`[classify]`: what is classified, and by what."""
 
     what: Classified = Classified.STORED
-    bundle: Path | None = None
+    bundle: UsablePath | None = None
     runtime: Runtime = Runtime.LITERT
     n_threads: int = Field(default=1, ge=1, le=16)
 
@@ -93,14 +119,20 @@ class ClassifySettings(Settings):
 class MqttSettings(Settings):
     """`[mqtt]`: where labels are published."""
 
-    host: str = Field(default="localhost", min_length=1)
+    host: str = Field(default="localhost", max_length=255, pattern=r"^\S+$")
     port: int = Field(default=1883, ge=1, le=65_535)
-    prefix: str = Field(default="sonyc", pattern=r"^[^+#\s/]+(/[^+#\s/]+)*$")
-    username: str = ""
-    password_file: Path | None = None
+    prefix: Annotated[str, AfterValidator(_topic)] = "sonyc"
+    username: str = Field(default="", max_length=1_000)
+    password_file: UsablePath | None = None
     keepalive_s: int = Field(default=60, ge=2, le=3_600)
     reconnect_max_s: float = Field(default=60.0, ge=0.1, le=3_600.0)
     max_in_flight: int = Field(default=20, ge=1, le=1_000)
+
+    @model_validator(mode="after")
+    def _names_whose_password(self) -> "MqttSettings":
+        if self.password_file is not None and not self.username:
+            raise ValueError("password_file needs `username`: a broker takes no password without one")
+        return self
 
 
 class OutboxSettings(Settings):
@@ -115,7 +147,7 @@ class NodeConfig(Settings):
     """The whole file."""
 
     node_id: NodeId
-    state_folder: Path = Path("/var/lib/sonyc-device")
+    state_folder: UsablePath = Path("/var/lib/sonyc-device")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     capture: CaptureSettings = CaptureSettings()
     store: StoreSettings = StoreSettings()
@@ -141,7 +173,7 @@ def load_config(path: Path) -> NodeConfig:
 
 def _anchored(config: NodeConfig, folder: Path) -> NodeConfig:
     def at(path: Path | None) -> Path | None:
-        return None if path is None else folder / path.expanduser()
+        return None if path is None else folder / path
 
     capture = config.capture.model_copy(update={"files": tuple(at(path) for path in config.capture.files)})
     return config.model_copy(
