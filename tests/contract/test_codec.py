@@ -117,6 +117,13 @@ def test_pcm_is_exact_to_16_bits() -> None:
     np.testing.assert_array_equal(round_trip(samples, 48_000, level=Level.PCM), samples)
 
 
+@pytest.mark.parametrize("level", [Level.V0, Level.V9])
+def test_lossy_levels_get_the_same_16_bits_as_pcm(level: Level) -> None:
+    samples = _noise(20_000) / 1_000  # some 30 steps of 16 bits
+    as_pcm = round_trip(samples, 48_000, level=Level.PCM)
+    assert encode(samples, 48_000, level=level) == encode(as_pcm, 48_000, level=level)
+
+
 @pytest.mark.filterwarnings("error")
 def test_over_full_scale_is_clipped() -> None:
     samples = np.array([0.0, 1.0, 1.5, -1.0, -1.5, 3e38, -3e38], np.float32)

@@ -60,6 +60,23 @@ def test_kill_midway_leaves_the_old_file(tmp_path: Path) -> None:
     assert all(other.name.startswith(".a.json.") and other.name.endswith(".part") for other in left)
 
 
+def test_content_is_synced_before_the_name_and_the_name_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    synced: list[tuple[Path, bool]] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    write_whole(path, b"content")
+    (part, was_named), (folder, is_named) = synced
+    assert (part.suffix, was_named, folder, is_named) == (".part", False, tmp_path, True)
+
+
 def test_parts_do_not_meet(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     with whole_file(path) as first, whole_file(path) as second:
