@@ -244,7 +244,7 @@ def test_missing(tmp_path: Path) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    assert _refusal(tmp_path) == "not an audio file"
+    assert _refusal(tmp_path) == "a folder, not an audio file"
 
 
 def test_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_labels_count_samples_and_say_when(make_bench: Callable[..., Bench]) -> 
     bench.source.hear(5.0)
     bench.source.stop()
     outcome = bench.finish()
-    assert (outcome.n_waiting, outcome.was_stopped, outcome.error) == (0, False, None)
+    assert outcome == Outcome(n_waiting=0, n_failures=0, was_stopped=False, error=None)
     assert [(label["sample_index"], label["duration_s"]) for label in bench.labels] == [
         (0, 2),
         (32_000, 2),
@@ -258,7 +258,8 @@ def test_one_clip_that_fails_is_counted_and_the_next_goes_on(make_bench: Callabl
     bench.start()
     bench.source.hear(4.0)
     bench.source.stop()
-    assert bench.finish().error is None
+    outcome = bench.finish()
+    assert (outcome.n_failures, outcome.error) == (1, None)
     counters = bench.parts.counters
     assert (counters.clips_recorded, counters.clips_failed, counters.labels_written) == (2, 1, 1)
     assert [label["seq"] for label in bench.labels] == [2]
@@ -270,7 +271,7 @@ def test_label_says_when_audio_could_not_be_written(make_bench: Callable[..., Be
     bench.start()
     bench.source.hear(2.0)
     bench.source.stop()
-    bench.finish()
+    assert bench.finish().n_failures == 1
     (label,) = bench.labels
     assert (label["audio"]["kept"], label["audio"]["reason"]) == (False, "write-failed")
     assert label["audio"]["n_bytes"] > 0

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from sonyc_contract.audio import from_int16, to_int16
-from sonyc_contract.bundle import Bundle, read_bundle
+from sonyc_contract.bundle import Bundle, head_member, read_bundle, write_bundle
 from sonyc_contract.codec import encode, round_trip
 from sonyc_contract.errors import AudioError, BundleError, LevelError
 from sonyc_contract.files import sha256_hex
@@ -21,6 +21,7 @@ from sonyc_contract.messages import StoredClip, dump_message
 from sonyc_contract.runtime import Runtime
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.cli import main
+from support.processes import unprivileged
 from support.signals import noise, write_wav
 
 SESSION = "0123456789abcdef"
@@ -90,6 +91,19 @@ def test_bundle_of_another_storage_rate_is_refused(bundle: Bundle) -> None:
         require_served(bundle, level=Level.V5, storage_rate_hz=16_000)
 
 
+def test_level_that_the_bundle_does_not_serve_is_refused_by_file(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heads = {name: spec for name, spec in bundle.manifest.heads.items() if name == "v5"}
+    left_out = {head_member(name) for name in bundle.manifest.heads if name != "v5"}
+    members = {name: data for name, data in bundle.members.items() if name not in left_out}
+    write_bundle(tmp_path / "v5.bundle", bundle.manifest.model_copy(update={"heads": heads}), members)
+    path = write_wav(tmp_path / "a.wav", noise(1.0, 16_000), 16_000)
+    code, lines, (error,) = classify(capsys, ["--bundle", tmp_path / "v5.bundle", "--level", "v7", path])
+    assert (code, lines) == (1, [])
+    assert error.startswith(f"sonyc-device: {path}: no head for level 'v7' and no head-any; heads are for v5: choose")
+
+
 def test_level_without_a_head_is_refused(bundle: Bundle) -> None:
     only_v5 = Bundle(bundle.manifest.model_copy(update={"heads": {"v5": bundle.manifest.heads["v5"]}}), {}, "0" * 64)
     with pytest.raises(LevelError, match=r"no head for level 'v7' and no head-any; heads are for v5"):
@@ -139,12 +153,9 @@ def test_cut_data_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     soundfile.write(tmp_path / "a.flac", noise(5.0, 16_000), 16_000)
     whole = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2])
-    code, lines, errors = classify(capsys, [tmp_path / "a.flac"])
-    if code == 0:
-        assert lines[0]["cut"]
-        assert lines[0]["duration_s"] < 5.0
-    else:
-        assert len(errors) == 1
+    code, (line,), errors = classify(capsys, [tmp_path / "a.flac"])
+    assert (code, errors, line["cut"]) == (0, [], True)
+    assert 1.0 < line["duration_s"] < 4.0
 
 
 def test_bad_files_are_listed_and_the_good_ones_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +211,7 @@ def test_unusable_bundles_are_refused_in_one_line(tmp_path: Path, default_bundle
 
 
 def run_program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sonyc_device", *map(str, arguments)]
+    command = unprivileged([sys.executable, "-m", "sonyc_device", *map(str, arguments)])
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -218,6 +229,38 @@ def test_a_reader_that_has_enough_causes_no_traceback(tmp_path: Path) -> None:
     command = f"'{sys.executable}' -m sonyc_device classify {' '.join(['a.wav'] * 5)} | head -n 1"
     done = subprocess.run(["sh", "-c", command], cwd=path.parent, capture_output=True, text=True, check=True)
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+
+
+def test_what_may_not_be_read_is_named_and_the_rest_done(tmp_path: Path) -> None:
+    write_wav(tmp_path / "open" / "a.wav", noise(1.0, 16_000), 16_000)
+    write_wav(tmp_path / "closed" / "b.wav", noise(1.0, 16_000), 16_000)
+    (tmp_path / "open" / "inner").mkdir(mode=0)
+    (tmp_path / "closed").chmod(0)
+    done = run_program("classify", tmp_path / "closed" / "b.wav", tmp_path / "closed", tmp_path / "open")
+    assert done.returncode == 1
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(tmp_path / "open" / "a.wav")]
+    assert done.stderr.splitlines() == [
+        f"sonyc-device: {tmp_path}/closed/b.wav: cannot be read: Permission denied",
+        f"sonyc-device: {tmp_path}/closed: a folder that cannot be read",
+        f"sonyc-device: {tmp_path}/open/inner: a folder that cannot be read",
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_a_failure_in_one_line(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", noise(1.0, 16_000), 16_000)
+    command = [sys.executable, "-m", "sonyc_device", "classify", str(path)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "sonyc-device: standard output: No space left on device\n")
+
+
+def test_what_libraries_print_does_not_mix_with_the_lines(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "cut.mp3", noise(3.0, 44_100), 44_100)
+    whole = (tmp_path / "cut.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(whole[: len(whole) // 2])  # mpg123 warns of it by itself
+    done = run_program("classify", tmp_path / "cut.mp3")
+    assert (done.returncode, json.loads(done.stdout)["cut"], done.stderr) == (0, True, "")
 
 
 @pytest.mark.parametrize("arguments", [["classify"], ["classify", "--level", "v10", "a.wav"], ["run"], [], ["fly"]])

@@ -247,9 +247,18 @@ def test_bad_files_are_left_out(make_agent: Callable[..., AgentProcess], scenes:
     (scenes / "0-empty.wav").touch()
     (scenes / "1-text.wav").write_text("no audio")
     agent = make_agent(mosquitto.port)
-    assert agent.run() == 0
+    assert agent.run() == 3
     assert (agent.summary["clips_recorded"], agent.summary["files_refused"]) == (4, 2)
     assert agent.summary["seconds_captured"] == pytest.approx(33.4)
+
+
+def test_folder_that_cannot_be_written_costs_no_label_but_degrades(
+    make_agent: Callable[..., AgentProcess], scenes: Path, mosquitto: Mosquitto
+) -> None:
+    agent = make_agent(mosquitto.port, store={**STORING, "folder": str(scenes / "0.wav")})
+    assert agent.run() == 3
+    summary = agent.summary
+    assert (summary["labels_published"], summary["clips_stored"], summary["clips_not_stored"]) == (4, 0, 4)
 
 
 def test_sigterm_finishes_the_clip_in_work_within_five_seconds(
@@ -289,7 +298,11 @@ def test_second_agent_with_the_same_state_is_refused(make_agent: Callable[..., A
         ({"classify": {"bundle": "nowhere.bundle"}}, 1, "nowhere.bundle: cannot be read"),
         ({"capture": {"source": "files", "files": ["."]}}, 1, "holds no audio file"),
         ({"capture": {"source": "files", "files": ["gone.wav"]}}, 1, "none of the files to replay is usable"),
-        ({"mqtt": {"password_file": "gone"}}, 2, "the broker's password cannot be read"),
+        (
+            {"mqtt": {"username": "n", "password_file": "gone"}},
+            2,
+            "gone: the broker's password cannot be read: No such",
+        ),
         ({"capture": {"device": "no such microphone"}}, 1, "cannot record from 'no such microphone' at 48000 Hz"),
     ],
 )

@@ -1,8 +1,9 @@
 """Processes that a test started, and waiting for a condition instead of an amount of time."""
 
+import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _POLL_S = 0.02
 _STOP_TIMEOUT_S = 10.0
@@ -19,6 +20,11 @@ def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 2
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout_s:g} s")
         time.sleep(_POLL_S)
+
+
+def unprivileged(command: Sequence[str]) -> list[str]:
+    """A command that heeds the permissions of files, for root too."""
+    return [*(["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []), *command]
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

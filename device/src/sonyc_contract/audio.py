@@ -63,7 +63,7 @@ def read_audio(path: Path) -> Audio:
     """
     try:
         if not path.is_file():
-            raise AudioError(f"{path}: {'not an audio file' if path.exists() else 'no such file'}")
+            raise AudioError(f"{path}: {_why_no_file(path)}")
         with path.open("rb") as file:
             # By its path: libsndfile's probing of a cut AIFF file through a Python file object prints a traceback.
             return _read(file, os.fsencode(path), str(path))
@@ -159,6 +159,12 @@ def _read(file: BinaryIO, source: bytes | BinaryIO, name: str) -> Audio:
         raise AudioError(f"{name}: holds no samples; it is empty, or was cut off before the first one")
     check_finite(audio.samples, name)
     return replace(audio, is_cut=audio.is_cut or is_cut)
+
+
+def _why_no_file(path: Path) -> str:
+    if path.is_dir():
+        return "a folder, not an audio file" if os.access(path, os.R_OK | os.X_OK) else "a folder that cannot be read"
+    return "not an audio file" if path.exists() else "no such file"
 
 
 def _decode(source: bytes | BinaryIO, *, is_count_stated: bool) -> Audio:

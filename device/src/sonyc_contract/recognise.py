@@ -239,5 +239,6 @@ def head_for(level: Level, heads: Mapping[str, object]) -> str:
     if ANY_HEAD in heads:
         return ANY_HEAD
     raise LevelError(
-        f"no head for level '{level}' and no head-any; heads are for {', '.join(sorted(heads)) or 'no level'}"
+        f"no head for level '{level}' and no head-any; heads are for {', '.join(sorted(heads)) or 'no level'}: choose "
+        "one of those, or another bundle"
     )

@@ -46,6 +46,7 @@ class Counters:
 
     clips_recorded: int = 0
     clips_stored: int = 0
+    clips_not_stored: int = 0
     clips_failed: int = 0
     labels_written: int = 0
     samples_captured: int = 0
@@ -53,6 +54,11 @@ class Counters:
     clips_shed: int = 0
     samples_lost: int = 0
     files_refused: int = 0
+
+    @property
+    def n_failures(self) -> int:
+        """What went wrong and was passed over."""
+        return self.clips_failed + self.clips_not_stored + self.files_refused
 
     def count_gap(self, gap: Gap) -> None:
         """Count and log samples that are missing."""
@@ -107,11 +113,13 @@ class Outcome:
 
     Attributes:
         n_waiting: Labels that are not published yet; they stay in the outbox.
+        n_failures: Clips without a label, clips not stored that were to be, and files left out.
         was_stopped: Whether it was asked to end before its source was exhausted.
         error: Why it ended, if it was not to.
     """
 
     n_waiting: int
+    n_failures: int
     was_stopped: bool
     error: DeviceError | None = None
 
@@ -152,7 +160,7 @@ class Agent:
             self._drain(drain_timeout_s)
         self._leave(time.monotonic() + STOP_WITHIN_S)
         self._log_summary()
-        return Outcome(parts.outbox.n_rows, self._stop_requested, self._error)
+        return Outcome(parts.outbox.n_rows, self._counters.n_failures, self._stop_requested, self._error)
 
     def _drain(self, timeout_s: float) -> None:
         until_s = time.monotonic() + timeout_s
@@ -285,6 +293,7 @@ class Agent:
         try:
             self._parts.store.write(stored_clip(clip, data, scores), data)
         except StoreError as error:
+            self._counters.clips_not_stored += 1
             _LOGGER.error("audio not kept: %s", error)
             return AudioRecord(kept=False, reason=AudioReason.WRITE_FAILED, n_bytes=len(data))
         self._counters.clips_stored += 1
@@ -297,6 +306,7 @@ class Agent:
             extra={
                 "clips_recorded": counters.clips_recorded,
                 "clips_stored": counters.clips_stored,
+                "clips_not_stored": counters.clips_not_stored,
                 "clips_failed": counters.clips_failed,
                 "labels_written": counters.labels_written,
                 "labels_published": self._parts.publisher.n_published,

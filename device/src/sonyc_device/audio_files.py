@@ -1,5 +1,6 @@
 """Finds the audio files that were meant by a list of files and folders."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -15,16 +16,27 @@ def find_audio(paths: Iterable[Path]) -> list[Path]:
     """Give files as they were named, and of folders the audio files in them and below, in the order of their names.
 
     Raises:
-        AudioError: a folder holds no audio file. A file that does not exist is left for whoever reads it to name.
+        AudioError: a folder holds no audio file. What does not exist or cannot be read is left for whoever reads it to
+            name.
     """
     found: list[Path] = []
     for path in paths:
-        found += _below(path) if path.is_dir() else [path]
+        found += _below(path) if _is_folder(path) else [path]
     return found
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, or a folder above it that may not be searched
+        return False
+
+
 def _below(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not files:
+    unreadable: list[OSError] = []
+    walk = os.walk(folder, onerror=unreadable.append)
+    found = [Path(parent, name) for parent, _, names in walk for name in names if Path(name).suffix.lower() in SUFFIXES]
+    found += [Path(error.filename) for error in unreadable]
+    if not found:
         raise AudioError(f"{folder}: holds no audio file (looked for {', '.join(sorted(SUFFIXES))})")
-    return files
+    return sorted(found)

@@ -135,7 +135,7 @@ def require_storage_rate(bundle: Bundle, storage_rate_hz: int) -> None:
 
 @contextmanager
 def native_messages_muted() -> Iterator[None]:
-    """Keep the runtimes' own lines off standard error while they load, where one is written for each error of ours."""
+    """Keep what native libraries print off standard error, where one line is written for each error of ours."""
     kept = os.dup(2)
     try:
         with Path(os.devnull).open("wb") as sink:

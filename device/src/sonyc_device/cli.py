@@ -1,11 +1,13 @@
 """`sonyc-device`: run the agent, check a node, classify files, look at bundles.
 
 Exit codes: 0 ok, 1 failure, 2 wrong usage or configuration, 3 degraded (`check`: it can record, but not everything
-works; `run`: labels are left in the outbox).
+works; `run`: it came to its end by itself, but with labels left in the outbox, or after something had failed and was
+passed over; the log's last line has the counts).
 """
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -37,10 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, USAGE)
     except (ContractError, DeviceError) as error:
         return _fail(error, FAILURE)
-    except BrokenPipeError:
-        # Whoever read our output has enough; Python must not complain of it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has enough
+        _drop_output()
         return FAILURE
+    except OSError as error:
+        _drop_output()
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", FAILURE)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return code
@@ -119,7 +123,8 @@ def _run(arguments: argparse.Namespace) -> int:
         outcome = agent.run(drain_timeout_s=arguments.drain_timeout)
     if outcome.error is not None:
         raise outcome.error
-    return DEGRADED if outcome.n_waiting and not outcome.was_stopped else OK
+    is_complete = outcome.n_waiting == outcome.n_failures == 0
+    return OK if is_complete or outcome.was_stopped else DEGRADED
 
 
 def _stop_on_signals(agent: "Agent") -> None:
@@ -164,11 +169,15 @@ def _classify_all(classifier: "Classifier", named: Path, level: Level) -> int:
 
 def _classify_one(classifier: "Classifier", path: Path, level: Level) -> int:
     from sonyc_contract.labels import by_label
+    from sonyc_device.classification import native_messages_muted
 
     try:
-        found = classifier.score_file(path, level=level)
-    except ContractError as error:
+        with native_messages_muted():
+            found = classifier.score_file(path, level=level)
+    except AudioError as error:  # which names the file
         return _fail(error, FAILURE)
+    except ContractError as error:
+        return _fail(f"{path}: {error}", FAILURE)
     line = {
         "file": str(path),
         "probabilities": by_label(found.scores.probabilities),
@@ -252,13 +261,21 @@ def _level(text: str) -> Level:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
     return value
 
 
-def _fail(error: Exception, code: int) -> int:
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere, so that Python does not fail over it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(error: Exception | str, code: int) -> int:
     sys.stdout.flush()
     print(f"sonyc-device: {' '.join(str(error).split())}", file=sys.stderr)
     return code

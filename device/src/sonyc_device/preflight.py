@@ -128,8 +128,8 @@ def _unreadable(files: list[Path]) -> Iterator[AudioError]:
 
 
 def _check_writable(folder: Path) -> str:
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
         with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(bytes(4096))
             probe.flush()
