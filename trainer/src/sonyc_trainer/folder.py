@@ -50,8 +50,8 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
     Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,)),
     Stage.EMBED: StageInputs(after=(Stage.PRETRAIN,)),
-    Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding.pooling"), after=(Stage.EMBED,)),
-    Stage.EVALUATE: StageInputs(after=(Stage.TRAIN,)),
+    Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding.pooling"), after=(Stage.EMBED,), version=2),
+    Stage.EVALUATE: StageInputs(settings=("calibration", "seed"), after=(Stage.TRAIN,), version=2),
     Stage.EXPORT: StageInputs(
         settings=("export.min_top1_agreement", "export.max_probability_difference"), after=(Stage.TRAIN,)
     ),
@@ -146,17 +146,25 @@ class StudyFolder:
         """Table of embeddings per window of the clips at one level."""
         return self.of(Stage.EMBED) / f"{level}.parquet"
 
-    def head(self, name: str) -> Path:
-        """Keras file of a head: a level's, or `any`."""
-        return self.of(Stage.TRAIN) / f"head-{name}.keras"
+    def head(self, name: str, seed: int = 0) -> Path:
+        """Keras file of a head: a level's, or `any`; of the first seed by default, which goes into the bundle."""
+        return self._of_head(f"head-{name}.keras", seed)
 
-    def head_model(self, name: str) -> Path:
+    def head_model(self, name: str, seed: int = 0) -> Path:
         """TFLite file of a head."""
-        return self.of(Stage.TRAIN) / head_member(name)
+        return self._of_head(head_member(name), seed)
 
-    def head_record(self, name: str) -> Path:
+    def head_record(self, name: str, seed: int = 0) -> Path:
         """How a head learned; written last, so that a head which has it is whole."""
-        return self.of(Stage.TRAIN) / f"head-{name}.json"
+        return self._of_head(f"head-{name}.json", seed)
+
+    def head_curve(self, name: str, seed: int = 0) -> Path:
+        """Training curve of a head."""
+        return self._of_head(f"curve-{name}.csv", seed)
+
+    def _of_head(self, name: str, seed: int) -> Path:
+        path = self.of(Stage.TRAIN) / name
+        return path if seed == 0 else path.with_stem(f"{path.stem}-s{seed}")
 
     @property
     def head_names(self) -> tuple[str, ...]:
@@ -170,9 +178,9 @@ class StudyFolder:
         return tuple(served) or levels
 
     @property
-    def thresholds(self) -> Path:
-        """Each head's thresholds, chosen on the validation clips."""
-        return self.of(Stage.EVALUATE) / "thresholds.json"
+    def head_specs(self) -> Path:
+        """Each head's calibration and thresholds, chosen on the validation clips."""
+        return self.of(Stage.EVALUATE) / "heads.json"
 
     @property
     def predictions(self) -> Path:

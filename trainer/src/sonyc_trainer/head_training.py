@@ -51,8 +51,8 @@ class TrainedHead:
     Attributes:
         keras: Its `.keras` file; takes raw embeddings, the standardisation is folded in.
         tflite: The same as TFLite, in float32.
-        record: Epochs run, the best of them (from 1), and the accuracy of the largest output over training and
-            validation clips at all levels of the head.
+        record: Epochs run, the best of them (from 1), training and validation clips, and the accuracy over them at all
+            levels of the head.
     """
 
     keras: bytes
@@ -76,7 +76,9 @@ def train_head(job: HeadJob) -> TrainedHead:
         record = {
             "n_epochs": n_epochs,
             "best_epoch": best_epoch,
+            "n_train": len(trainer.training.data.labels),
             "train_accuracy": trainer.accuracy(trainer.training),
+            "n_validation": len(trainer.validation.data.labels),
             "validation_accuracy": trainer.accuracy(trainer.validation),
         }
         return TrainedHead(keras_file(exported), to_float32(exported), record)

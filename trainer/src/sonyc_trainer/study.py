@@ -16,6 +16,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
 from sonyc_contract.settings import Settings, load_toml
 from sonyc_trainer.scenes.settings import ScenesConfig
+from sonyc_trainer.statistics.calibration import CalibrationMethod
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -249,11 +250,24 @@ class PretrainSettings(Settings):
     augment: AugmentSettings = AugmentSettings()
 
 
+class ClassWeights(StrEnum):
+    """How much a clip counts while a head learns."""
+
+    BALANCED = "balanced"
+    """All classes count alike, however many clips they have."""
+    NONE = "none"
+    """All clips count alike."""
+
+
 class TrainSettings(Settings):
     """The heads: one per trained level, and one level-robust."""
 
     levels: Levels = (Level.PCM, Level.V3, Level.V5)
     robust: bool = True
+    seeds: int = Field(default=1, ge=1, le=100)
+    """How often each head is trained, each time with another seed; figures are means, the first goes into the
+    bundle."""
+    class_weights: ClassWeights = ClassWeights.BALANCED
     hidden_units: int = Field(default=0, ge=0, le=4096)
     """0 is a linear head."""
     epochs: int = Field(default=200, ge=1, le=10_000)
@@ -284,6 +298,14 @@ class CostsSettings(Settings):
         return self
 
 
+class CalibrationSettings(Settings):
+    """What is chosen for each head on the validation clips at the levels that it serves."""
+
+    method: CalibrationMethod = CalibrationMethod.TEMPERATURE
+    target_precision: Fraction | None = None
+    """Thresholds are the lowest whose detections are right this often; without it those of the highest F1."""
+
+
 class ExportSettings(Settings):
     """The bundle and what it must satisfy to be written."""
 
@@ -312,6 +334,7 @@ class Study(Settings):
     embedding: EmbeddingSettings = EmbeddingSettings()
     pretrain: PretrainSettings = PretrainSettings()
     train: TrainSettings = TrainSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
     costs: CostsSettings = CostsSettings()
     export: ExportSettings = ExportSettings()
 

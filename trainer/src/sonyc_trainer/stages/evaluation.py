@@ -1,7 +1,8 @@
 """Stage `evaluate`: every trained level at every tested level, with the heads and the pooling that nodes use."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,23 +10,26 @@ import numpy as np
 from sonyc_contract.files import write_whole
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
-from sonyc_contract.recognise import Calibration, calibrated, pooled_logits
-from sonyc_contract.runtime import Interpreter
+from sonyc_contract.recognise import ANY_HEAD, HeadSpec, Probabilities
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.embeddings.embedding import load_embedding, open_quietly
-from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors
+from sonyc_trainer.findings import CalibratedClass, Cosine, Facts, Findings, StudyAccuracy, write_findings
 from sonyc_trainer.folder import StudyFolder
-from sonyc_trainer.learning import label_indices
+from sonyc_trainer.head_outputs import TEST, VALIDATION, SplitOutputs, head_outputs
 from sonyc_trainer.ledger import write_csv, write_notes
-from sonyc_trainer.metrics import Confusion, absent, accuracy, best_thresholds, class_figures, confusion, macro_f1
+from sonyc_trainer.metrics import Confusion, absent, accuracy, class_figures, confusion, macro_f1
 from sonyc_trainer.stages import Stage
+from sonyc_trainer.statistics.bootstrap import CONFIDENCE, N_RESAMPLES
+from sonyc_trainer.statistics.comparison import Comparisons, Decisions, auprc_of, flips_of
 from sonyc_trainer.statistics.counts import one_hot
+from sonyc_trainer.statistics.operating_points import Wanted, operating_point
+from sonyc_trainer.statistics.proportions import wilson
+from sonyc_trainer.statistics.stability import cosines
+from sonyc_trainer.statistics.verdict import of_flips, verdict
 from sonyc_trainer.tables import CODED, PREDICTIONS, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLITS: Final = ("validation", "test")
 MATRIX: Final = ("trained", "tested", "split", "n_clips", "n_classes", "accuracy", "macro_f1")
 CLASSES: Final = ("trained", "tested", "split", "label", "support", "tp", "fp", "fn", "precision", "recall", "f1")
 CONFUSION: Final = ("trained", "tested", "split", "label", *LABELS)
@@ -39,54 +43,56 @@ _NO_TEST: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What all heads say of the clips of one split, and the probabilities that nodes make of it, of the same shape."""
+
+    outputs: SplitOutputs
+    probabilities: Probabilities
+
+
 def run(folder: StudyFolder, context: StageContext) -> None:
-    """Predict the validation and test clips at all levels, and count.
+    """Predict the validation and test clips at all levels, count, and compare.
 
     Raises:
         StageError: embeddings are missing, or are of another embedding.
         ModelError: a head does not load.
     """
-    predictions = _predictions(folder, context)
-    write_table(folder.predictions, predictions, PREDICTIONS)
-    counts = list(_confusions(predictions))
+    outputs = head_outputs(folder, context)
+    specs, calibration = _operating_points(folder, outputs[VALIDATION])
+    scored = {split: Scored(of, of.probabilities(specs)) for split, of in outputs.items()}
+    write_table(folder.predictions, _predictions(scored), PREDICTIONS)
+    counts = [count for split, of in scored.items() for count in _confusions(split, of)]
     target = folder.of(Stage.EVALUATE)
     write_csv(target / "matrix.csv", [_matrix_row(*count) for count in counts], MATRIX)
     write_csv(target / "classes.csv", [row for count in counts for row in _class_rows(*count)], CLASSES)
     write_csv(target / "confusion.csv", [row for count in counts for row in _confusion_rows(*count)], CONFUSION)
     write_csv(target / "levels.csv", [_level_row(folder, level) for level in folder.study.compress.levels], LEVELS)
-    write_whole(folder.thresholds, json.dumps(_thresholds(folder, predictions), indent=1).encode())
+    write_findings(target, _findings(folder, scored, calibration))
+    write_whole(folder.head_specs, json.dumps(_document(specs[0]), indent=1).encode())
     write_notes(folder.notes(Stage.EVALUATE), _notes(counts))
 
 
-def _predictions(folder: StudyFolder, context: StageContext) -> "pd.DataFrame":
+def _predictions(scored: Mapping[str, Scored]) -> "pd.DataFrame":
+    """Give every clip with every head of every seed at every level."""
     import pandas as pd
 
-    heads = {name: open_quietly(folder.head_model(name).read_bytes()) for name in folder.head_names}
-    embedding_id = load_embedding(folder.embedding_model).id
-    levels = folder.study.compress.levels
-    frames = []
-    with context.progress.task("evaluate: trained x tested", len(heads) * len(levels)) as advance:
-        for level in levels:
-            vectors = read_vectors(folder.embeddings(level), embedding_id=embedding_id)
-            for split in SPLITS:
-                frames += [_predicted(folder, vectors.of_split(split), level, name, heads[name]) for name in heads]
-            advance(len(heads))
+    frames = [
+        of.outputs.clips.assign(trained=head, tested=level, seed=seed, probabilities=list(of.probabilities[seed, h, k]))
+        for of in scored.values()
+        for k, level in enumerate(of.outputs.levels)
+        for h, head in enumerate(of.outputs.heads)
+        for seed in range(len(of.probabilities))
+    ]
     return pd.concat(frames, ignore_index=True)
 
 
-def _predicted(folder: StudyFolder, vectors: ClipVectors, level: Level, name: str, head: Interpreter) -> "pd.DataFrame":
-    pooling = folder.study.embedding.pooling
-    probabilities = [calibrated(pooled_logits(of_clip, head, pooling), Calibration()) for of_clip in vectors.per_clip()]
-    return vectors.clips.assign(
-        trained=name, tested=level.value, seed=folder.study.seed, probabilities=[p.tolist() for p in probabilities]
-    )
-
-
-def _confusions(predictions: "pd.DataFrame") -> Iterator[Count]:
-    """Give trained and tested level, split, and the confusion matrix of each largest output."""
-    for (trained, tested, split), group in predictions.groupby(["trained", "tested", "split"], sort=False):
-        predicted = np.stack(list(group["probabilities"])).argmax(axis=1)
-        yield str(trained), str(tested), str(split), confusion(label_indices(group["label"]), predicted)
+def _confusions(split: str, of: Scored) -> Iterator[Count]:
+    """Give trained and tested level, split, and the confusion matrix of each largest output, of the first seed."""
+    truth, predicted = of.outputs.truth.argmax(axis=1), of.probabilities[0].argmax(axis=-1)
+    for h, head in enumerate(of.outputs.heads):
+        for k, level in enumerate(of.outputs.levels):
+            yield head, level, split, confusion(truth, predicted[h, k])
 
 
 def _matrix_row(trained: str, tested: str, split: str, matrix: Confusion) -> tuple[Any, ...]:
@@ -113,21 +119,98 @@ def _level_row(folder: StudyFolder, level: Level) -> tuple[Any, ...]:
     return level.value, len(coded), duration_s, bytes_per_hour, *times
 
 
-def _thresholds(folder: StudyFolder, predictions: "pd.DataFrame") -> dict[str, tuple[float, ...]]:
-    """Choose each head's thresholds on the validation clips at the levels that it serves."""
-    validation = predictions[predictions["split"] == "validation"]
-    chosen = {}
-    for name in folder.head_names:
-        rows = validation[(validation["trained"] == name) & validation["tested"].isin(folder.levels_served(name))]
-        chosen[name] = best_thresholds(np.stack(list(rows["probabilities"])), one_hot(label_indices(rows["label"])))
-    return chosen
+def _operating_points(
+    folder: StudyFolder, validation: SplitOutputs
+) -> tuple[list[dict[str, HeadSpec]], list[CalibratedClass]]:
+    """Choose calibration and thresholds at the levels that a head serves, by seed and head; records of the first."""
+    settings = folder.study.calibration
+    wanted = Wanted(settings.method, settings.target_precision)
+    specs: list[dict[str, HeadSpec]] = [{} for _ in range(folder.study.train.seeds)]
+    records = []
+    for seed, of_seed in enumerate(specs):
+        for name in folder.head_names:
+            logits, truth = validation.served(seed, name, [level.value for level in folder.levels_served(name)])
+            of_seed[name], of_head = operating_point(name, logits, truth, wanted)
+            records += of_head if seed == 0 else []
+    return specs, records
+
+
+def _document(specs: Mapping[str, HeadSpec]) -> dict[str, Any]:
+    return {name: spec.model_dump(mode="json") for name, spec in specs.items()}
+
+
+def _findings(folder: StudyFolder, scored: Mapping[str, Scored], calibration: Sequence[CalibratedClass]) -> Findings:
+    """Compare the heads on the test clips, on the validation clips where there are none."""
+    split = TEST if TEST in scored else VALIDATION
+    decisions = _decisions(scored[split])
+    compared = Comparisons(decisions, seed=folder.study.seed)
+    cells, classes, differences = compared.cells(), compared.classes(), compared.differences()
+    flips = flips_of(decisions)
+    lines = [*verdict(cells, classes, differences, split=split), of_flips(flips, decisions.served_by)]
+    return Findings(
+        facts=Facts(
+            split=split,
+            labels="single",
+            confidence=CONFIDENCE,
+            n_resamples=N_RESAMPLES,
+            n_clips=len(decisions.truth),
+            n_groups=decisions.n_groups,
+            reference=decisions.reference,
+            n_seeds=decisions.n_seeds,
+            verdict=tuple(line for line in lines if line),
+        ),
+        cells={(one.trained, one.tested): one for one in cells},
+        classes={(one.trained, one.tested, one.label): one for one in classes},
+        differences=tuple(differences),
+        flips={(one.trained, one.tested): one for one in flips},
+        cosines={one.level: one for one in _cosines(scored[split].outputs, decisions.reference)},
+        auprc={(one.trained, one.tested, one.label): one for one in auprc_of(decisions)},
+        calibration={(one.head, one.label): one for one in calibration},
+        accuracies={name: _accuracy(folder, name) for name in folder.head_names},
+        seeds=tuple(compared.seeds()),
+    )
+
+
+def _decisions(scored: Scored) -> Decisions:
+    of = scored.outputs
+    robust = ANY_HEAD if ANY_HEAD in of.heads else None
+    serving = {level: level if level in of.heads else robust for level in of.levels}
+    return Decisions(
+        heads=of.heads,
+        levels=of.levels,
+        reference=Level.PCM.value if Level.PCM.value in of.levels else of.levels[0],
+        served_by={level: head for level, head in serving.items() if head is not None},
+        groups=list(of.clips["group"]),
+        truth=of.truth,
+        probabilities=scored.probabilities,
+        decided=one_hot(scored.probabilities.argmax(axis=-1)),
+    )
+
+
+def _cosines(of: SplitOutputs, reference: str) -> list[Cosine]:
+    uncoded = of.embeddings[of.levels.index(reference)]
+    found = []
+    for level, embeddings in zip(of.levels, of.embeddings, strict=True):
+        alike = cosines(embeddings, uncoded)
+        figures = (np.mean(alike), np.median(alike), np.quantile(alike, 0.05), np.min(alike))
+        found.append(Cosine(level, len(alike), *map(float, figures)))
+    return found
+
+
+def _accuracy(folder: StudyFolder, name: str) -> StudyAccuracy:
+    """Give a head's accuracies in the original study's form; of several levels, their mean over the clips."""
+    record = json.loads(folder.head_record(name).read_text())
+    n_validation = int(record["n_validation"])
+    n_right = round(n_validation * float(record["validation_accuracy"]))
+    interval = wilson(n_right, n_validation)
+    return StudyAccuracy(name, int(record["n_train"]), float(record["train_accuracy"]), n_validation, n_right, interval)
 
 
 def _notes(counts: Sequence[Count]) -> list[str]:
     """Say over which classes the macro-F1 is, and of which clips where there is no test split."""
     of_split = {split: matrix for _, _, split, matrix in counts}
-    split, matrix = ("test", of_split["test"]) if "test" in of_split else ("validation", of_split["validation"])
-    notes = [] if split == "test" else [_NO_TEST]
+    split, matrix = (TEST, of_split[TEST]) if TEST in of_split else (VALIDATION, of_split[VALIDATION])
+    notes = [] if split == TEST else [_NO_TEST]
     if labels := absent(matrix):
         n = len(LABELS) - len(labels)
         notes.append(f"There is no {split} clip of {', '.join(labels)}: macro-F1 is over the other {n} classes.")

@@ -16,8 +16,11 @@ from sonyc_trainer.head_training import HeadJob, train_head
 from sonyc_trainer.ledger import write_csv
 from sonyc_trainer.stages import Stage
 
-HEADS: Final = ("head", "n_epochs", "best_epoch", "train_accuracy", "validation_accuracy")
-"""A row per head."""
+HEADS: Final = (
+    *("head", "seed", "n_epochs", "best_epoch"),
+    *("n_train", "train_accuracy", "n_validation", "validation_accuracy"),
+)
+"""A row per head and seed; seeds are counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,16 @@ def run(folder: StudyFolder, context: StageContext) -> None:
         StageError: embeddings are missing, or are of another embedding.
         TrainingError: there is nothing to train on or to stop by, or the training went astray.
     """
-    heads = [_head(folder, name) for name in folder.head_names]
+    chosen = [(name, seed) for name in folder.head_names for seed in range(folder.study.train.seeds)]
+    heads = [_head(folder, name, seed) for name, seed in chosen]
     missing = [head for head in heads if not head.record.is_file()]
     with context.progress.task("train: heads", len(heads)) as advance:
         advance(len(heads) - len(missing))
         if missing:
             with context.executor() as executor:
                 run_shards(executor, train_and_write, missing, on_done=advance)
-    records = {head.job.name: json.loads(head.record.read_text()) for head in heads}
-    rows = [(name, *(record[column] for column in HEADS[1:])) for name, record in records.items()]
+    records = [json.loads(head.record.read_text()) for head in heads]
+    rows = [(*of, *(record[column] for column in HEADS[2:])) for of, record in zip(chosen, records, strict=True)]
     write_csv(folder.of(Stage.TRAIN) / "heads.csv", rows, HEADS)
 
 
@@ -58,7 +62,7 @@ def train_and_write(head: HeadFiles) -> int:
     return 1
 
 
-def _head(folder: StudyFolder, name: str) -> HeadFiles:
+def _head(folder: StudyFolder, name: str, seed: int) -> HeadFiles:
     study = folder.study
     levels = study.compress.levels if name == ANY_HEAD else (Level(name),)
     job = HeadJob(
@@ -67,8 +71,8 @@ def _head(folder: StudyFolder, name: str) -> HeadFiles:
         embedding_id=load_embedding(folder.embedding_model).id,
         pooling=study.embedding.pooling,
         settings=study.train,
-        seed=study.seed,
-        curve=folder.of(Stage.TRAIN) / f"curve-{name}.csv",
-        log=folder.of(Stage.TRAIN) / f"tensorflow-{name}.log",
+        seed=study.seed + seed,
+        curve=folder.head_curve(name, seed),
+        log=folder.head_curve(name, seed).with_suffix(".log"),
     )
-    return HeadFiles(job, folder.head(name), folder.head_model(name), folder.head_record(name))
+    return HeadFiles(job, *(of(name, seed) for of in (folder.head, folder.head_model, folder.head_record)))

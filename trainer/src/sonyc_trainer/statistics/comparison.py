@@ -45,7 +45,7 @@ class Decisions:
         served_by: By level, the head that nodes use there; a level without one is missing.
         groups: Recording or sensor of each clip.
         truth: bool [n_clips, 8].
-        probabilities: float64 [n_seeds, n_heads, n_levels, n_clips, 8], not calibrated; the first seed is the bundle's.
+        probabilities: float64 [n_seeds, n_heads, n_levels, n_clips, 8]; the first seed is the bundle's.
         decided: bool, same shape: classes that were decided for the clip.
     """
 
