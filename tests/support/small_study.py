@@ -29,7 +29,7 @@ def small_study(audio: Path, **tables: object) -> Study:
         "compress": {"storage_rate_hz": RATE_HZ, "levels": ["pcm", "v5", "v9"]},
         "pretrain": {"epochs": 20, "n_channels": 4, "n_dimensions": 16, "batch_size": 16},
         "train": {"levels": ["pcm", "v5"], "epochs": 60},
-        "export": {"name": "small", "licence": "none", "sources": ["tones, made here"]},
+        "export": {"name": "small", "licence": "none", "sources": ["tones, made here"], "notes": ["for tests"]},
     }
     return Study.model_validate(defaults | tables)
 

@@ -19,6 +19,7 @@ from sonyc_contract.recognise import Scores
 from sonyc_contract.runtime import Runtime, open_interpreter
 from sonyc_trainer.errors import ExportError, StageError
 from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.ledger import read_notes
 from sonyc_trainer.pipeline import run_stage, run_study
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
@@ -136,7 +137,10 @@ def test_manifest_says_how_it_was_made(finished: StudyFolder, bundle: Bundle) ->
     assert str(finished.study.dataset[0].path) not in manifest.model_dump_json()
     card = bundle.members["MODEL_CARD.md"].decode()
     assert "Licence: none." in card
-    assert "tones, made here" in card
+    assert "\n- tones, made here\n" in card
+    assert "\n- for tests\n" in card
+    for note in read_notes(finished):
+        assert card.count(note) == 1
 
 
 def test_head_is_linear_in_raw_embeddings(finished: StudyFolder, runtime: Runtime) -> None:

@@ -8,7 +8,7 @@ from sonyc_contract.labels import LABELS
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_contract.runtime import Runtime
 from sonyc_trainer.results import Results
-from sonyc_trainer.study import DatasetFormat, Study
+from sonyc_trainer.study import Study
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ def model_card(study: Study, facts: CardFacts) -> str:
 def _head(study: Study) -> str:
     return f"""# {study.export.name}
 
-Recogniser of eight urban sound classes ({", ".join(LABELS)}) for
-sensors that store audio at {study.compress.storage_rate_hz} Hz. Made by the study `{study.name}`, seed {study.seed}.
+Recogniser of eight urban sound classes ({", ".join(LABELS)})
+for sensors that store audio at {study.compress.storage_rate_hz} Hz.
+Made by the study `{study.name}`, seed {study.seed}.
 
 Licence: {study.export.licence}."""
 
@@ -88,6 +89,4 @@ def _limits(study: Study, facts: CardFacts) -> str:
         "One label is one clip. It says that a sound is there, not where, how loud, or whose.",
         "Not to be used to identify people or to understand speech.",
     ]
-    if any(dataset.format is DatasetFormat.SCENES for dataset in study.dataset):
-        limits.append("Learned from synthetic scenes: the figures say nothing about real streets.")
-    return "\n".join(["## Limits", "", *(f"- {line}" for line in [*limits, *facts.notes])])
+    return "\n".join(["## Limits", "", *(f"- {line}" for line in [*limits, *study.export.notes, *facts.notes])])

@@ -314,6 +314,8 @@ class ExportSettings(Settings):
     """Of the weights; it follows from what they were trained on."""
     sources: tuple[str, ...] = ()
     """Lines for the model card: who made the data, and under what licence."""
+    notes: tuple[str, ...] = ()
+    """Lines for the model card: what else its user must know, such as figures that another study measured."""
     min_top1_agreement: Fraction = 0.9
     """Share of validation clips that must get the same class as from Keras, per head and runtime."""
     max_probability_difference: Fraction = 0.4
