@@ -77,7 +77,7 @@ def test_matrix_is_what_scikit_learn_counts(finished: StudyFolder) -> None:
     assert len(rows) == 3 * 3 * 2
     for row in rows:
         chosen = table[_is_of(table, row)]
-        truth = chosen["label"].to_numpy()
+        truth = chosen["labels"].str[0].to_numpy()
         predicted = np.array(LABELS)[np.stack(list(chosen["probabilities"])).argmax(axis=1)]
         present = sorted(set(truth))
         assert int(row["n_clips"]) == len(truth)
@@ -93,7 +93,7 @@ def test_class_figures_are_what_scikit_learn_counts(finished: StudyFolder) -> No
     cell = {"trained": "v5", "tested": "v9", "split": "test"}
     chosen = table[_is_of(table, cell)]
     predicted = np.array(LABELS)[np.stack(list(chosen["probabilities"])).argmax(axis=1)]
-    expected = precision_recall_fscore_support(chosen["label"], predicted, labels=LABELS, zero_division=0.0)
+    expected = precision_recall_fscore_support(chosen["labels"].str[0], predicted, labels=LABELS, zero_division=0.0)
     of_cell = [row for row in rows if all(row[key] == value for key, value in cell.items())]
     assert [row["label"] for row in of_cell] == list(LABELS)
     for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
@@ -216,9 +216,7 @@ def test_report_and_summary(finished: StudyFolder, capsys: pytest.CaptureFixture
     summary = json.loads(finished.summary.read_text())
     cell = summary["matrix"]["v5"]["v9"]
     report = finished.report.read_text()
-    assert f"{cell['accuracy']:.3f} / {cell['macro_f1']:.3f}" in report
-    assert "![Macro-F1 over levels](macro-f1.png)" in report
-    assert (finished.root / "macro-f1.png").read_bytes().startswith(b"\x89PNG")
+    assert f"{cell['macro_f1']:.3f}" in report
     assert summary["bundle"]["sha256"] in report
     print_summary(finished)
     printed = capsys.readouterr().out

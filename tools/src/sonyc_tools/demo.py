@@ -66,7 +66,7 @@ def run_demo(folder: Path) -> int:
     out.print(cost_table(summary, ms_per_s))
     out.print("All sounds were synthetic: these figures say that the chain works, not how well streets are recognised.")
     out.print(
-        f"Report: {study / 'report.md'}; bundle: {_bundle(study)}; clips: {folder / 'node' / 'clips'}\n", soft_wrap=True
+        f"Report: {study / 'report.html'}; bundle: {_bundle(study)}; clips: {folder / 'node' / 'clips'}\n", soft_wrap=True
     )
     out.print(
         f"demo: {counts.recorded} clips recorded, {counts.published} labels published, {counts.received} received",

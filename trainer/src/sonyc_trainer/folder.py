@@ -228,7 +228,12 @@ class StudyFolder:
     @property
     def report(self) -> Path:
         """The report, at the top of the folder, where a reader looks for it."""
-        return self.root / "report.md"
+        return self.root / "report.html"
+
+    @property
+    def run_record(self) -> Path:
+        """Versions, seeds, digests and durations, beside the report."""
+        return self.root / "run.json"
 
     @property
     def summary(self) -> Path:

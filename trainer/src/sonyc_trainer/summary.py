@@ -7,6 +7,7 @@ from typing import Any
 from sonyc_contract.files import sha256_hex
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import read_notes
+from sonyc_trainer.planning.costs import read_costs
 from sonyc_trainer.results import Results
 
 
@@ -21,7 +22,7 @@ def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
             trained: {tested: asdict(cell) for tested, cell in row.items()} for trained, row in results.matrix.items()
         },
         "f1": results.f1,
-        "bytes_per_hour": results.bytes_per_hour,
+        "bytes_per_hour": {**results.bytes_per_hour, **_as_nodes_write(folder)},
         "training": results.head_records,
         "bundle": _bundle(folder),
         "notes": read_notes(folder),
@@ -52,6 +53,14 @@ def print_summary(folder: StudyFolder) -> None:
     if summary["bundle"] is not None:
         console.print(f"Bundle: {folder.bundle}", soft_wrap=True, highlight=False)
     console.print(f"Report: {folder.report}", soft_wrap=True, highlight=False)
+
+
+def _as_nodes_write(folder: StudyFolder) -> dict[str, int]:
+    """Give bytes per hour in clips as long as a node's, where stage `costs` has measured them."""
+    if not folder.costs.is_file():
+        return {}
+    own = [row for row in read_costs(folder.costs) if row.coding.rate_hz == folder.study.compress.storage_rate_hz]
+    return {row.coding.setting: row.bytes_per_hour for row in own if row.coding.level is not None}
 
 
 def _bundle(folder: StudyFolder) -> dict[str, Any] | None:

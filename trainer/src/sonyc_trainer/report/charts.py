@@ -22,7 +22,7 @@ from sonyc_trainer.report.svg import (
 )
 
 _DODGE: Final = 7.0
-_PANEL: Final = Frame(width=230, height=165, left=32, right=6, top=8, bottom=22)
+_PANEL: Final = Frame(width=230, height=165, left=40, right=6, top=8, bottom=22)
 
 
 class Point(NamedTuple):
@@ -114,8 +114,8 @@ def curve_charts(curves: Sequence[Curve], series: Sequence[str]) -> Markup:
 def difference_chart(points: Sequence[Point], title: str) -> Markup:
     """Draw differences with their intervals as horizontal lines beside a line at zero, one row each."""
     values = [v for p in points for v in (p.value, p.low, p.high) if v is not None]
-    reach = math.ceil(max(0.02, *map(abs, values)) * 50) / 50
-    frame = Frame(height=46 + 26 * len(points), left=112, bottom=40, low=-reach, high=reach)
+    reach = max(0.02, *map(abs, values)) * 1.1
+    frame = Frame(height=54 + 26 * len(points), left=124, bottom=40, low=-reach, high=reach)
 
     def x(value: float) -> float:
         return frame.along((value + reach) / (2 * reach))
@@ -127,7 +127,7 @@ def difference_chart(points: Sequence[Point], title: str) -> Markup:
         parts.append(text(x(value), frame.floor + 15, number(value, 2)))
     for row, point in enumerate(points):
         y = frame.top + 16 + 26 * row
-        parts.append(text(frame.left - 8, y + 4, f"{point.series} at {point.x}", anchor="end", kind="ink"))
+        parts.append(text(frame.left - 8, y + 4, f"{point.x}, head {point.series}", anchor="end", kind="ink"))
         if point.low is not None and point.high is not None:
             parts.append(line([(x(point.low), y), (x(point.high), y)], colour=colour(0), width=2))
         parts.append(marker(0, x(point.value), y, value=point.value, title=described(point)))
@@ -155,7 +155,7 @@ def stacked_bars(rows: Sequence[tuple[str, dict[str, int]]]) -> Markup:
 
 def confusion_chart(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup:
     """Draw a confusion matrix: true class down, recognised class across, shaded by the share of the true class."""
-    cell, left, top = 27.0, 132.0, 128.0
+    cell, left, top = 27.0, 132.0, 136.0
     frame = Frame(width=left + cell * len(labels) + 2, height=top + cell * len(labels) + 2)
     parts: list[Markup] = []
     for k, label in enumerate(labels):
@@ -187,10 +187,10 @@ def _confusion_row(
         share = count / total if total else 0.0
         x = left + column * cell
         title = f"{labels[row]} heard as {labels[column]}: {count} of {total}"
-        look = {"fill": "var(--accent)", "fill_opacity": f"{share:.3f}", "stroke": "var(--rule)", "title": title}
+        look = {"fill": "var(--cell)", "fill_opacity": f"{share:.3f}", "stroke": "var(--rule)", "title": title}
         parts.append(rectangle(x, y, cell, cell, data_value=count, **look))
         if count:
-            parts.append(text(x + cell / 2, y + cell / 2 + 4, count, kind="on" if share > 0.5 else "ink"))
+            parts.append(text(x + cell / 2, y + cell / 2 + 4, count, kind="ink"))
     return parts
 
 
@@ -213,8 +213,11 @@ def _ticked(frame: Frame, axes: Axes, *, every: float) -> list[Markup]:
 
 
 def _epochs(frame: Frame, last: int) -> list[Markup]:
-    shown = [value for value in ticks(0, last, 3) if value]
-    labels = [text(frame.along(value / last), frame.floor + 15, f"{value:.0f}") for value in shown]
+    shown = [value for value in ticks(0, last, 4) if value]
+    labels = [
+        text(frame.along(value / last), frame.floor + 15, f"{value:.0f}", anchor="end" if value == last else "middle")
+        for value in shown
+    ]
     return [*labels, text(frame.left, frame.floor + 15, "epoch", anchor="start")]
 
 

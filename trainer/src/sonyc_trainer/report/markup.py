@@ -73,12 +73,12 @@ def table(
         caption: What stands above it.
     """
     kinds = ["text" if index < n_text else "number" for index in range(len(headings))]
-    parts = [element("caption", caption)] if caption else []
-    parts += [
+    parts = [
         element("thead", _row(headings, kinds, "th")),
         element("tbody", joined(_row(row, kinds, "td") for row in rows)),
     ]
-    return element("div", element("table", joined(parts)), class_="wide", tabindex="0")
+    box = element("div", element("table", joined(parts)), class_="wide", tabindex="0")
+    return joined([element("p", caption, class_="caption"), box]) if caption else box
 
 
 def _row(cells: Sequence[object], kinds: Sequence[str], name: str) -> Markup:

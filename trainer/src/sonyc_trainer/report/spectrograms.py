@@ -124,7 +124,7 @@ def _axes(one: Spectrogram, *, with_difference: bool) -> list[Markup]:
     for top in tops:
         for khz in ticks(0, max_hz / 1e3, 4):
             y = top + _PICTURE_HEIGHT * (1 - 1e3 * khz / max_hz)
-            parts.append(text(_LEFT - 4, max(y + 4, top + 8), f"{khz:.0f}", anchor="end"))
+            parts.append(text(_LEFT - 4, min(max(y + 4, top + 8), top + _PICTURE_HEIGHT), f"{khz:.0f}", anchor="end"))
     floor = tops[-1] + _PICTURE_HEIGHT
     shown_s = ticks(0, end_s, 2)
     for time in shown_s:

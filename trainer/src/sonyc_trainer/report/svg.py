@@ -27,7 +27,7 @@ class Frame:
 
     width: float = 360
     height: float = 240
-    left: float = 40
+    left: float = 52
     right: float = 10
     top: float = 10
     bottom: float = 36

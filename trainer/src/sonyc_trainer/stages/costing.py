@@ -3,6 +3,7 @@
 The bytes are of the study's own audio. Macro-F1 is of the same test clips for all, heard through the level-robust head.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +14,13 @@ import numpy as np
 
 from sonyc_contract.audio import FloatArray
 from sonyc_contract.codec import decode
-from sonyc_contract.recognise import ANY_HEAD, Calibration, Pooling, calibrated, pooled_logits
+from sonyc_contract.labels import N_LABELS
+from sonyc_contract.recognise import ANY_HEAD, HeadSpec, Pooling, Probabilities, calibrated, pooled_logits
 from sonyc_trainer.context import StageContext
+from sonyc_trainer.deciding import decided
 from sonyc_trainer.embeddings.embedding import load_embedding, open_quietly
 from sonyc_trainer.folder import StudyFolder
-from sonyc_trainer.learning import Indices, label_indices
+from sonyc_trainer.learning import class_flags
 from sonyc_trainer.ledger import write_csv
 from sonyc_trainer.planning.codings import Coding, at_rate, level_codings, opus_codings
 from sonyc_trainer.planning.costs import COSTS, TIMINGS, CostRow, pareto_front
@@ -25,13 +28,13 @@ from sonyc_trainer.planning.measuring import joined_pieces, measure
 from sonyc_trainer.shards import Shard, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.statistics.bootstrap import N_RESAMPLES, Estimate, draws, estimate, resampled
-from sonyc_trainer.statistics.counts import cluster_counts, cluster_indices, figures, one_hot
+from sonyc_trainer.statistics.counts import Flags, cluster_counts, cluster_indices, figures
 from sonyc_trainer.tables import PREDICTIONS, TRIMMED, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NO_DECISIONS: Indices = np.empty(0, dtype=np.int64)
+_NOTHING_HEARD: Probabilities = np.empty((0, N_LABELS))
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class CostJob:
         files: Trimmed clips.
         embedding: Folder of the embedding.
         head: TFLite file of the head.
+        spec: Its calibration and thresholds.
         pooling: How windows become a clip.
         max_pieces: Pieces of 10 s that bytes and times are measured on.
     """
@@ -49,6 +53,7 @@ class CostJob:
     files: tuple[Path, ...]
     embedding: Path
     head: Path
+    spec: HeadSpec
     pooling: Pooling
     max_pieces: int
 
@@ -65,7 +70,12 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     head = ANY_HEAD if ANY_HEAD in folder.head_names else folder.head_names[0]
     files = tuple(folder.trimmed.parent / file for file in clips["file"])
     job = CostJob(
-        files, folder.embedding_model, folder.head_model(head), study.embedding.pooling, study.costs.max_pieces
+        files=files,
+        embedding=folder.embedding_model,
+        head=folder.head_model(head),
+        spec=HeadSpec.model_validate(json.loads(folder.head_specs.read_text())[head]),
+        pooling=study.embedding.pooling,
+        max_pieces=study.costs.max_pieces,
     )
     own = level_codings(study.compress.levels, study.compress.storage_rate_hz)
     others = _others(folder) if study.costs.max_clips else []
@@ -74,7 +84,8 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     # Opus first: it takes eight times as long as LAME, and would keep one core busy at the end.
     run_missing(sorted(shards, key=lambda shard: shard.items[0].level is not None), work, context, description="costs")
     measured = dict(zip((shard.items[0] for shard in shards), read_rows(shards), strict=True))
-    decisions = {c: _known(folder, clips, c, head) for c in own} | {c: _heard(measured[c]) for c in others}
+    heard = {c: _known(folder, clips, c, head) for c in own} | {c: _heard(measured[c]) for c in others}
+    decisions = {c: decided(of_clips, study.labels, job.spec.thresholds) for c, of_clips in heard.items()}
     rows = _rows(clips, measured, decisions, head, seed=study.seed)
     write_csv(folder.costs, [row.as_csv() for row in rows], COSTS)
     write_csv(folder.cost_timings, [_timing(coding, row) for coding, row in measured.items()], TIMINGS)
@@ -92,7 +103,7 @@ def measure_shard(shard: Shard[Coding], *, job: CostJob, own_rate_hz: int) -> in
         "bytes_per_hour": cost.bytes_per_hour,
         "encode_ms_per_s": cost.encode_ms_per_s,
         "decode_ms_per_s": cost.decode_ms_per_s,
-        "classes": [] if is_known else _recognised(clips, rate_hz, coding, job),
+        "probabilities": [] if is_known else _recognised(clips, rate_hz, coding, job),
     }
     with whole_folder(shard.folder) as part:
         write_rows(part, [row])
@@ -116,53 +127,53 @@ def _others(folder: StudyFolder) -> list[Coding]:
     return levels + opus_codings(costs.opus_kbps, compress.storage_rate_hz)
 
 
-def _recognised(clips: Sequence[FloatArray], rate_hz: int, coding: Coding, job: CostJob) -> list[int]:
-    """Give the class of each clip after the coding, as the head hears it."""
+def _recognised(clips: Sequence[FloatArray], rate_hz: int, coding: Coding, job: CostJob) -> list[list[float]]:
+    """Give the probabilities of each clip after the coding, as the head hears it."""
     embedder, head = load_embedding(job.embedding).open(), open_quietly(job.head.read_bytes())
-    classes = []
+    probabilities = []
     for clip in clips:
         samples = at_rate(clip, rate_hz, coding)
         decoded = coding.decode(coding.encode(samples), len(samples))
         logits = pooled_logits(embedder.embed(decoded, coding.rate_hz), head, job.pooling)
-        classes.append(int(calibrated(logits, Calibration()).argmax()))
-    return classes
+        probabilities.append(calibrated(logits, job.spec.calibration).tolist())
+    return probabilities
 
 
-def _known(folder: StudyFolder, clips: "pd.DataFrame", coding: Coding, head: str) -> Indices:
-    """Give the class of each clip at a level of the study, from what `evaluate` found."""
+def _known(folder: StudyFolder, clips: "pd.DataFrame", coding: Coding, head: str) -> Probabilities:
+    """Give the probabilities of each clip at a level of the study, from what `evaluate` found."""
     if not folder.study.costs.max_clips:
-        return _NO_DECISIONS
+        return _NOTHING_HEARD
     table = read_table(folder.predictions, PREDICTIONS)
     of_cell = (table["trained"] == head) & (table["tested"] == coding.setting) & (table["seed"] == table["seed"].min())
     found = table[of_cell].set_index("clip_id")["probabilities"]
-    return np.array([int(np.argmax(found[clip_id])) for clip_id in clips["clip_id"]], dtype=np.int64)
+    return np.stack([found[clip_id] for clip_id in clips["clip_id"]])
 
 
-def _heard(row: dict[str, Any]) -> Indices:
-    return np.array(row["classes"], dtype=np.int64)
+def _heard(row: dict[str, Any]) -> Probabilities:
+    return np.array(row["probabilities"], dtype=np.float64)
 
 
 def _rows(
     clips: "pd.DataFrame",
     measured: dict[Coding, dict[str, Any]],
-    decisions: dict[Coding, Indices],
+    decisions: dict[Coding, Flags],
     head: str,
     *,
     seed: int,
 ) -> list[CostRow]:
-    truth, clusters = label_indices(clips["label"]), cluster_indices(list(clips["group"]))
+    truth, clusters = class_flags(clips["labels"]), cluster_indices(list(clips["group"]))
     drawn = draws(int(clusters.max()) + 1, n_resamples=N_RESAMPLES, seed=seed)
     estimates = {}
-    for coding, decided in decisions.items():
-        if len(decided) == 0:
+    for coding, flags in decisions.items():
+        if len(flags) == 0:
             estimates[coding] = Estimate(float("nan"), float("nan"), float("nan"))
             continue
-        counts = cluster_counts(one_hot(truth), one_hot(decided), clusters)
+        counts = cluster_counts(truth, flags, clusters)
         value = float(figures(counts.sum(axis=0)).macro_f1)
         estimates[coding] = estimate(value, resampled(counts, drawn).macro_f1)
     sizes = {coding: int(row["bytes_per_hour"]) for coding, row in measured.items()}
     front = pareto_front([(sizes[coding], estimates[coding].value) for coding in measured])
-    n_clips = {coding: len(decided) for coding, decided in decisions.items()}
+    n_clips = {coding: len(flags) for coding, flags in decisions.items()}
     return [
         CostRow(coding, head, sizes[coding], n_clips[coding], estimates[coding], is_on_front and n_clips[coding] > 0)
         for coding, is_on_front in zip(measured, front, strict=True)
