@@ -117,7 +117,9 @@ def test_bundle_info_says_what_it_serves(default_bundle: Path, capsys: pytest.Ca
     assert (info["name"], info["sha256"]) == (bundle.manifest.name, bundle.digest)
     assert info["heads"] == sorted(bundle.manifest.heads)
     assert main(["bundle", "info"]) == 0
-    assert bundle.digest in capsys.readouterr().out
+    plain = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert plain["sha256"] == bundle.digest
+    assert plain["agreement.litert.n_clips"] == str(bundle.manifest.agreement[Runtime.LITERT].n_clips)
 
 
 def test_bundle_test_runs_the_golden_input(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,6 +152,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     from sonyc_device.classification import Classifier
 
     classifier = Classifier(_read_bundle(arguments.bundle), runtime=Runtime(arguments.runtime))
+    classifier.warm_up()
     codes = [_classify_all(classifier, path, arguments.level) for path in arguments.files]
     return max(codes)
 
@@ -238,12 +239,22 @@ def _bundle_test(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _report(document: dict[str, object], *, as_json: bool) -> None:
+def _report(document: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(document))
         return
+    rows = list(_rows(document))
+    width = max(len(key) for key, _ in rows)
+    for key, text in rows:
+        print(f"{key:<{width}} {text}")
+
+
+def _rows(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for key, value in document.items():
-        print(f"{key:<16} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", text) for inner, text in _rows(value))
+        else:
+            yield key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _read_bundle(path: Path | None) -> "Bundle":

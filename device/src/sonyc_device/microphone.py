@@ -76,7 +76,7 @@ class MicrophoneSource:
         except (sounddevice.PortAudioError, ValueError) as error:
             raise CaptureError(
                 f"cannot record from {self._name()} at {self._rate_hz} Hz, {self._n_channels} channel(s): "
-                f"{_one_line(error)}; inputs are: {', '.join(input_names()) or 'none'}"
+                f"{_one_line(error)}; {_inputs()}"
             ) from error
 
     def stop(self) -> None:
@@ -129,9 +129,7 @@ def check_microphone(*, device: str, rate_hz: int, n_channels: int) -> None:
     try:
         sounddevice.check_input_settings(device=device or None, channels=n_channels, dtype="int16", samplerate=rate_hz)
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise CaptureError(
-            f"{device or 'default input'}: {_one_line(error)}; inputs are: {', '.join(input_names()) or 'none'}"
-        ) from error
+        raise CaptureError(f"{device or 'default input'}: {_one_line(error)}; {_inputs()}") from error
 
 
 def _sounddevice() -> Any:
@@ -142,6 +140,11 @@ def _sounddevice() -> Any:
     except OSError as error:
         raise CaptureError("PortAudio is not installed: apt-get install libportaudio2") from error
     return sounddevice
+
+
+def _inputs() -> str:
+    names = input_names()
+    return f"inputs are: {', '.join(names)}" if names else "PortAudio finds no input at all: connect a microphone"
 
 
 def _one_line(error: Exception) -> str:
