@@ -30,6 +30,22 @@ def test_a_missing_program_is_one_line(
     assert "sonyc-trainer is not installed beside this command: pip install" in capsys.readouterr().err
 
 
+def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "study" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("years of work")
+    assert main(["demo", "--out", str(tmp_path)]) == 1
+    assert f"{tmp_path}: holds files that no demo made" in capsys.readouterr().err
+    assert mine.read_text() == "years of work"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["demo", "--out", str(tmp_path / "file" / "demo")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"sonyc-tools: {tmp_path / 'file'}")
+
+
 @pytest.mark.slow
 def test_the_demo_ends_with_agreeing_counts(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("sonyc-tools")), "demo", "--out", str(tmp_path / "demo")]

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sonyc_tools.demo_tables import accuracy_table, cost_table, labels_table
 from sonyc_tools.embedded_broker import BrokerAddress, embedded_broker
-from sonyc_tools.errors import ProcessError
+from sonyc_tools.errors import FolderError, ProcessError
 from sonyc_tools.programs import find_program, read_program
 from sonyc_tools.subscriber import LabelCollector, subscribed
 
@@ -24,6 +24,7 @@ N_SCENES: Final = 18
 SCENES_SEED: Final = 20_261
 """Another seed than the study's: other scenes, other sensors."""
 
+_MARK = ".made-by-the-demo"
 _ARRIVAL_DEADLINE_S = 30.0
 _POLL_S = 0.2
 
@@ -46,12 +47,11 @@ def run_demo(folder: Path) -> int:
     """Run the demo in `folder`, from nothing; returns 0 if every clip's label arrived, else 1.
 
     Raises:
-        ToolsError: a program of the chain failed, or the broker did not start.
+        ToolsError: the folder cannot be written or holds something else, a program of the chain failed, or the broker
+            did not start.
     """
     console = Console(stderr=True)
-    for part in ("study", "street", "node"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    _begin(folder)
     console.rule("1 of 3: a study on made street scenes (synthetic: its figures show that the chain works)")
     study = _run_study(folder)
     console.rule("2 of 3: a node records scenes that were not trained on")
@@ -75,6 +75,20 @@ def run_demo(folder: Path) -> int:
         soft_wrap=True,
     )
     return 0 if counts.agree else 1
+
+
+def _begin(folder: Path) -> None:
+    """Make the folder; what an earlier demo left there is removed, and nothing else ever is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / _MARK).exists():
+            raise FolderError(f"{folder}: holds files that no demo made; name another folder with --out")
+        (folder / _MARK).touch()
+        for part in (folder / name for name in ("study", "street", "node")):
+            if part.exists():
+                shutil.rmtree(part)
+    except OSError as error:
+        raise FolderError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _run_study(folder: Path) -> Path:

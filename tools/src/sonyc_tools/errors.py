@@ -2,6 +2,7 @@
 
 ToolsError
 ├── BrokerError     the demo's embedded broker did not start
+├── FolderError     a folder for results cannot be used
 └── ProcessError    a program that a command drives ended with an error
 """
 
@@ -12,6 +13,10 @@ class ToolsError(Exception):
 
 class BrokerError(ToolsError):
     """The demo's embedded broker did not start."""
+
+
+class FolderError(ToolsError):
+    """A folder for results cannot be used."""
 
 
 class ProcessError(ToolsError):
