@@ -14,6 +14,7 @@ import typer
 from sonyc_trainer.stages import Stage
 
 if TYPE_CHECKING:
+    from sonyc_trainer.context import StageContext
     from sonyc_trainer.folder import StudyFolder
     from sonyc_trainer.pipeline import StageOutcome
 
@@ -67,6 +68,22 @@ UrbanSound8KOption = Annotated[
     Path | None, typer.Option("--urbansound8k", metavar="DIR", help="Short for --data urbansound8k=DIR.")
 ]
 Esc10Option = Annotated[Path | None, typer.Option("--esc10", metavar="DIR", help="Short for --data esc10=DIR.")]
+OpenL3Option = Annotated[
+    Path | None, typer.Option("--openl3-weights", metavar="FILE", help="Weight file of OpenL3, .h5 or .h5.gz.")
+]
+DaskOption = Annotated[
+    str | None,
+    typer.Option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://HOST:PORT, local or local:N."),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        help="Folder of embeddings that studies share.  [default: .cache beside the results]",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the outcome as one JSON object.")]
 
 
@@ -114,17 +131,19 @@ def _command(stage: Stage | None) -> Callable[..., None]:
         data: DataOption = None,
         urbansound8k: UrbanSound8KOption = None,
         esc10: Esc10Option = None,
+        openl3_weights: OpenL3Option = None,
+        dask: DaskOption = None,
+        cache: CacheOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        from sonyc_trainer.context import StageContext
         from sonyc_trainer.pipeline import run_stage, run_study
 
-        folder = _study_folder(study, out, _folders(data, urbansound8k, esc10))
-        with _resumable():
+        folder = _study_folder(study, out, _folders(data, urbansound8k, esc10), openl3_weights)
+        with _resumable(), _stage_context(dask, cache or folder.root.parent / ".cache") as context:
             if stage is None:
-                outcomes = run_study(folder, StageContext(), on_stage=_say)
+                outcomes = run_study(folder, context, on_stage=_say)
             else:
-                outcomes = [run_stage(folder, StageContext(), stage, on_stage=_say)]
+                outcomes = [run_stage(folder, context, stage, on_stage=_say)]
         _conclude(folder, outcomes, as_json=as_json)
 
     return command
@@ -169,11 +188,28 @@ def generate(
     print(f"{clips} synthetic clips are in {folder}")
 
 
-def _study_folder(study_path: Path, out: Path | None, folders: dict[str, Path]) -> "StudyFolder":
+@app.command()
+def embeddings(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study's results.", show_default=False)],
+    csv: Annotated[
+        Path, typer.Option("--csv", metavar="FOLDER", help="Where to write a CSV file per level.", show_default=False)
+    ],
+) -> None:
+    """Write a study's embeddings as CSV, a row per window."""
+    from sonyc_trainer.embeddings.csv_export import export_csv
+    from sonyc_trainer.folder import open_folder
+
+    for path in export_csv(open_folder(folder), csv):
+        print(path)
+
+
+def _study_folder(
+    study_path: Path, out: Path | None, folders: dict[str, Path], openl3_weights: Path | None
+) -> "StudyFolder":
     from sonyc_trainer.folder import StudyFolder
     from sonyc_trainer.study import load_study
 
-    study = load_study(study_path, folders=folders)
+    study = load_study(study_path, folders=folders, openl3_weights=openl3_weights)
     return StudyFolder(out or Path("out") / study.name, study)
 
 
@@ -202,6 +238,20 @@ def _conclude(folder: "StudyFolder", outcomes: "list[StageOutcome]", *, as_json:
         print_summary(folder)
     else:
         print(f"{folder.study.name}: results are in {folder.root}")
+
+
+@contextmanager
+def _stage_context(dask: str | None, cache: Path) -> "Iterator[StageContext]":
+    from sonyc_trainer.context import StageContext
+    from sonyc_trainer.dask_cluster import dask_cluster, is_dask_address
+
+    if dask is None:
+        yield StageContext(cache=cache)
+        return
+    if not is_dask_address(dask):
+        raise typer.BadParameter(f"{dask!r} is not tcp://HOST:PORT, local or local:N", param_hint="'--dask'")
+    with dask_cluster(dask) as executor:
+        yield StageContext(executor=executor, cache=cache)
 
 
 @contextmanager

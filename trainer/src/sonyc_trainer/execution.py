@@ -10,14 +10,16 @@ from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sonyc_trainer.errors import StageError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+"""What a worker's libraries are told, so that one process keeps one core busy."""
+
 _DIED = "a worker process died (out of memory?); the same command goes on where it stopped"
 _POLL_S = 0.2
 
@@ -30,9 +32,9 @@ def process_pool(n_processes: int | None = None) -> Iterator[Executor]:
     killed they end by themselves; what they were writing was not whole yet, and stays so.
     """
     before = set(multiprocessing.active_children())
-    n = n_processes or _n_cores()
+    n = n_processes or n_cores()
     opened = ProcessPoolExecutor(n, mp_context=_Context(), initializer=_leave_with_parent)
-    with _environment(_ONE_THREAD), opened as pool:
+    with _environment(ONE_THREAD), opened as pool:
         try:
             yield pool
         except BaseException:
@@ -80,6 +82,11 @@ def sharded(items: Sequence[T], shard_size: int) -> list[Sequence[T]]:
     return [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
 
 
+def n_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _leave_with_parent() -> None:
     """End this worker when its parent is gone: it would wait for work for ever, or write beside the next run."""
     parent = multiprocessing.parent_process()
@@ -90,10 +97,6 @@ def _leave_with_parent() -> None:
 def _exit_after(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Process(SpawnProcess):
