@@ -10,6 +10,7 @@ from sonyc_contract.recognise import Pooling
 from sonyc_trainer.embeddings.vectors import ClipVectors
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.head_data import fit_standardiser, head_data
+from sonyc_trainer.study import ClassWeights
 
 LABELS = ["dog", "engine", "dog"]
 N_WINDOWS = np.array([2, 1, 3])
@@ -18,7 +19,9 @@ N_WINDOWS = np.array([2, 1, 3])
 @pytest.fixture
 def vectors() -> ClipVectors:
     rng = np.random.default_rng(0)
-    clips = pd.DataFrame({"clip_id": list("abc"), "label": LABELS, "group": list("ghi"), "split": "train"})
+    clips = pd.DataFrame(
+        {"clip_id": list("abc"), "labels": [[name] for name in LABELS], "group": list("ghi"), "split": "train"}
+    )
     return ClipVectors(clips, N_WINDOWS, rng.normal(2.0, 3.0, (6, 4)).astype(np.float32), "id")
 
 
@@ -43,9 +46,10 @@ def test_logits_are_pooled_over_all_windows(vectors: ClipVectors) -> None:
 
 def test_labels_targets_and_weights(vectors: ClipVectors) -> None:
     data = head_data([vectors], Pooling.MEAN_EMBEDDING)
-    assert data.labels.tolist() == [7, 0, 7]
+    assert data.truth.argmax(axis=1).tolist() == [7, 0, 7]
     assert data.targets.sum(axis=1).tolist() == [1, 1, 1]
-    assert data.weights.tolist() == [0.75, 1.5, 0.75]
+    assert data.weights(ClassWeights.BALANCED).tolist() == [0.75, 1.5, 0.75]
+    assert data.weights(ClassWeights.NONE).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_levels_of_other_clips_are_refused(vectors: ClipVectors) -> None:

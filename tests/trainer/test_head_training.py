@@ -9,10 +9,11 @@ import pytest
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling, pooled_logits
 from sonyc_contract.runtime import open_interpreter
+from sonyc_trainer.deciding import LabelMode
 from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors, write_vectors
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.head_training import HeadJob, TrainedHead, train_head
-from sonyc_trainer.learning import label_indices
+from sonyc_trainer.learning import class_flags
 from sonyc_trainer.study import TrainSettings
 
 N_DIMENSIONS = 6
@@ -28,7 +29,7 @@ def write_level(path: Path, *, shift: float, splits: tuple[str, ...] = ("train",
         centre = 3.0 * np.eye(N_DIMENSIONS)[index % 3] + shift
         vectors = (centre + rng.normal(0, 0.7, (1 + index % 4 % 3, N_DIMENSIONS))).astype(np.float32)
         split = splits[index % 5 % len(splits)]
-        rows.append({"clip_id": f"d/{index}", "label": label, "group": "g", "split": split, "vectors": vectors})
+        rows.append({"clip_id": f"d/{index}", "labels": [label], "group": "g", "split": split, "vectors": vectors})
     write_vectors(path, rows, "id")
     return path
 
@@ -36,14 +37,14 @@ def write_level(path: Path, *, shift: float, splits: tuple[str, ...] = ("train",
 def train(folder: Path, tables: dict[Level, Path], pool: Executor, **options: object) -> TrainedHead:
     settings = TrainSettings.model_validate({"levels": [Level.PCM], "epochs": 60, "patience": 60} | options)
     pooling = Pooling(folder.name) if folder.name in set(Pooling) else Pooling.MEAN_EMBEDDING
-    job = HeadJob("pcm", tables, "id", pooling, settings, 1, folder / "curve.csv", folder / "log")
+    job = HeadJob("pcm", tables, "id", pooling, settings, LabelMode.SINGLE, 1, folder / "curve.csv", folder / "log")
     return pool.submit(train_head, job).result()
 
 
 def accuracy(head: TrainedHead, vectors: ClipVectors, pooling: Pooling) -> float:
     interpreter = open_interpreter(head.tflite)
     predicted = [pooled_logits(of_clip, interpreter, pooling).argmax() for of_clip in vectors.per_clip()]
-    return float(np.mean(label_indices(vectors.clips["label"]) == predicted))
+    return float(np.mean(class_flags(vectors.clips["labels"]).argmax(axis=1) == predicted))
 
 
 @pytest.mark.parametrize("pooling", list(Pooling))

@@ -6,18 +6,26 @@ import numpy as np
 import pytest
 
 from sonyc_trainer.errors import TrainingError
-from sonyc_trainer.learning import CurveFile, EarlyStopping, Epoch, balanced_weights, label_indices, targets
+from sonyc_trainer.learning import CurveFile, EarlyStopping, Epoch, balanced_weights, class_flags, targets
 
 
 def test_classes_count_alike() -> None:
-    labels = label_indices(["dog"] * 6 + ["music"] * 2)
-    weights = balanced_weights(labels)
+    weights = balanced_weights(class_flags([["dog"]] * 6 + [["music"]] * 2))
     assert weights.mean() == pytest.approx(1.0)
     assert weights[:6].sum() == pytest.approx(weights[6:].sum())
 
 
+def test_mixtures_and_clips_of_no_class_have_weights_too() -> None:
+    """Of five clips two are dogs: a dog would have 5 / (2 x 2), music 5 / 2, the mixture their mean."""
+    weights = balanced_weights(class_flags([["dog"], ["dog", "music"], [], [], []]))
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights / weights[2] == pytest.approx([1.25, (1.25 + 2.5) / 2, 1, 1, 1])
+    assert balanced_weights(class_flags([[], []])).tolist() == [1.0, 1.0]
+
+
 def test_targets_follow_the_taxonomy() -> None:
-    assert targets(label_indices(["engine", "dog"])).tolist() == [[1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1]]
+    flags = class_flags([["engine"], ["dog", "engine"], []])
+    assert targets(flags).tolist() == [[1, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 1], [0] * 8]
 
 
 def test_best_weights_are_kept_until_patience_is_over() -> None:

@@ -16,17 +16,18 @@ PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, ma
 @given(PAIRS)
 def test_figures_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     truth, predicted = np.array(pairs).T
-    matrix = confusion(truth, predicted)
-    np.testing.assert_array_equal(matrix, confusion_matrix(truth, predicted, labels=range(8)))
+    expected_matrix = confusion_matrix(truth, predicted, labels=range(8))
+    np.testing.assert_array_equal(confusion(truth, predicted), expected_matrix)
+    flags, decided = one_hot(truth), one_hot(predicted)
     present = sorted(set(truth.tolist()))
-    assert accuracy(matrix) == pytest.approx(np.mean(truth == predicted))
+    assert accuracy(flags, decided) == pytest.approx(np.mean(truth == predicted))
     expected = f1_score(truth, predicted, labels=present, average="macro", zero_division=0.0)
-    assert macro_f1(matrix) == pytest.approx(expected)
-    assert absent(matrix) == tuple(label for k, label in enumerate(LABELS) if k not in present)
+    assert macro_f1(flags, decided) == pytest.approx(expected)
+    assert absent(flags) == tuple(label for k, label in enumerate(LABELS) if k not in present)
 
 
 def test_class_without_prediction_has_no_precision() -> None:
-    figures = class_figures(confusion(np.array([0, 0, 1]), np.array([1, 1, 1])))
+    figures = class_figures(one_hot(np.array([0, 0, 1])), one_hot(np.array([1, 1, 1])))
     assert (figures[0].precision, figures[0].recall, figures[0].f1) == (0.0, 0.0, 0.0)
     assert [figures[1].precision, figures[1].recall, figures[1].f1] == pytest.approx([1 / 3, 1.0, 0.5])
 

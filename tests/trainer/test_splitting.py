@@ -25,7 +25,7 @@ def examples_of(n_groups: int, *, seed: int, labels: Sequence[str] = LABELS, max
     for group in range(n_groups):
         here = rng.choice(labels, size=2)
         for _ in range(rng.integers(1, max_clips + 1)):
-            examples.append(Example(str(rng.choice(here)), f"g{group}", int(group % 5)))
+            examples.append(Example((str(rng.choice(here)),), f"g{group}", int(group % 5)))
     return examples
 
 
@@ -38,8 +38,8 @@ def groups_by_split(examples: Sequence[Example], splits: Sequence[str]) -> dict[
 
 def shares(examples: Sequence[Example], splits: Sequence[str], split: str) -> dict[str, float]:
     """Of each class, the share that a split has."""
-    whole = Counter(example.label for example in examples)
-    part = Counter(example.label for example, name in zip(examples, splits, strict=True) if name == split)
+    whole = Counter(example.labels[0] for example in examples)
+    part = Counter(example.labels[0] for example, name in zip(examples, splits, strict=True) if name == split)
     return {label: part[label] / whole[label] for label in whole}
 
 
@@ -72,14 +72,14 @@ def test_same_seed_gives_the_same_split(config: SplitSettings) -> None:
 
 
 def test_rare_class_is_in_every_split_where_it_can_be() -> None:
-    rare = [Example("dog", f"g{group}", 0) for group in (0, 5, 9)]
+    rare = [Example(("dog",), f"g{group}", 0) for group in (0, 5, 9)]
     examples = examples_of(20, seed=2, labels=("engine", "music")) + rare
     splits = divide(examples, GROUPED, seed=1)
     assert sorted(splits[-3:]) == sorted(SPLITS)
 
 
 def test_class_of_one_recording_is_trained_on() -> None:
-    examples = [*examples_of(20, seed=2, labels=("engine", "music")), *[Example("dog", "only", 0)] * 4]
+    examples = [*examples_of(20, seed=2, labels=("engine", "music")), *[Example(("dog",), "only", 0)] * 4]
     assert divide(examples, GROUPED, seed=1)[-4:] == [TRAIN] * 4
 
 
@@ -102,7 +102,7 @@ def test_random_split_is_stratified_and_tears_groups() -> None:
 @given(n=st.integers(3, 30), validation=st.floats(0.01, 0.48), test=st.floats(0.01, 0.48))
 def test_random_split_of_a_small_class_fills_every_split(n: int, validation: float, test: float) -> None:
     config = SplitSettings(mode=SplitMode.RANDOM, validation_fraction=validation, test_fraction=test)
-    assert set(divide([Example("dog", "g", 0)] * n, config, seed=1)) == set(SPLITS)
+    assert set(divide([Example(("dog",), "g", 0)] * n, config, seed=1)) == set(SPLITS)
 
 
 def test_test_folds_are_the_test_set() -> None:
@@ -120,7 +120,7 @@ def test_test_folds_are_the_test_set() -> None:
 def test_recording_in_a_test_fold_is_left_out_of_the_others() -> None:
     examples = examples_of(60, seed=4)
     tested = next(example for example in examples if example.fold == 1)
-    examples += [Example("dog", tested.group, 2), Example("dog", "elsewhere", 2)]
+    examples += [Example(("dog",), tested.group, 2), Example(("dog",), "elsewhere", 2)]
     splits = divide(examples, FOLDS, seed=1)
     assert splits[-2] == LEFT_OUT
     assert splits[-1] in {TRAIN, VALIDATION}
@@ -140,19 +140,19 @@ def test_folds_that_leave_nothing_to_train_on_are_refused() -> None:
 
 
 def test_class_that_is_only_in_the_test_fold_is_refused() -> None:
-    examples = [*examples_of(20, seed=1, labels=("engine", "music")), Example("dog", "far", 1)]
+    examples = [*examples_of(20, seed=1, labels=("engine", "music")), Example(("dog",), "far", 1)]
     with pytest.raises(SelectionError, match="no clip of class 'dog' is left to train on"):
         divide(examples, FOLDS, seed=1)
 
 
 def test_too_few_groups_are_refused() -> None:
-    examples = [Example("dog", f"g{group}", 0) for group in (0, 1) for _ in range(10)]
+    examples = [Example(("dog",), f"g{group}", 0) for group in (0, 1) for _ in range(10)]
     with pytest.raises(SelectionError, match=r"2 groups .* cannot be divided into 3 splits"):
         divide(examples, GROUPED, seed=1)
 
 
 def test_many_groups_are_divided_in_one_pass() -> None:
-    examples = [Example(LABELS[index % 3], f"g{index}", 0) for index in range(20_000)]
+    examples = [Example((LABELS[index % 3],), f"g{index}", 0) for index in range(20_000)]
     splits = divide(examples, GROUPED, seed=1)
     for split, wanted in ((TRAIN, 0.6), (VALIDATION, 0.2), (TEST, 0.2)):
         assert shares(examples, splits, split) == pytest.approx(dict.fromkeys(LABELS, wanted), abs=0.001)

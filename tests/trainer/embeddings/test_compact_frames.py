@@ -30,7 +30,7 @@ def frames(clips: list[np.ndarray], tmp_path: Path) -> ClipFrames:
     for index, (samples, split) in enumerate(zip(clips, ("train", "validation", "train"), strict=True)):
         path = tmp_path / f"{index}.mp3"
         path.write_bytes(encode(samples, RATE_HZ, level=Level.V5))
-        coded.append(CodedClip(path, "dog", split, COMPACT, round(WINDOW_S * COMPACT.rate_hz)))
+        coded.append(CodedClip(path, ["dog"], split, COMPACT, round(WINDOW_S * COMPACT.rate_hz)))
     shards = [Shard(tmp_path / "0000", tuple(coded[:2])), Shard(tmp_path / "0001", tuple(coded[2:]))]
     assert [write_frames(shard) for shard in shards] == [2, 1]
     return ClipFrames([shard.folder for shard in shards])
@@ -49,4 +49,4 @@ def test_windows_are_those_of_the_node(clips: list[np.ndarray], frames: ClipFram
 def test_splits_and_lengths(frames: ClipFrames) -> None:
     assert frames.is_training.tolist() == [True, False, True]
     assert frames.n_frames.tolist() == [248, 96, 98]
-    assert frames.labels.tolist() == [7, 7, 7]
+    assert frames.truth.argmax(axis=1).tolist() == [7, 7, 7]

@@ -15,7 +15,7 @@ def rows(first: int, n: int) -> list[dict]:
     return [
         {
             "clip_id": f"d/{k}",
-            "label": "dog",
+            "labels": ["dog", "music"][: k % 3],
             "group": f"g{k // 2}",
             "split": "test" if k % 2 else "train",
             "vectors": rng.standard_normal((1 + k % 3, 5)).astype(np.float32),
@@ -29,6 +29,7 @@ def test_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
     write_vectors(tmp_path / "t.parquet", written, "id-1")
     read = read_vectors(tmp_path / "t.parquet", embedding_id="id-1")
     assert read.clips["clip_id"].tolist() == [row["clip_id"] for row in written]
+    assert [list(labels) for labels in read.clips["labels"]] == [row["labels"] for row in written]
     assert read.n_windows.tolist() == [1, 2, 3, 1, 2, 3, 1]
     for got, row in zip(read.per_clip(), written, strict=True):
         np.testing.assert_array_equal(got, row["vectors"])

@@ -54,7 +54,7 @@ def test_part_with_the_burst_is_kept(folder: StudyFolder) -> None:
     row = table.loc["d/dog/3-1"]
     start = round(row["start_s"] * RATE_HZ)
     np.testing.assert_array_equal(read(folder, str(row["file"])), source[start : start + RATE_HZ // 2])
-    assert row["label"] == "dog"
+    assert row["labels"] == ["dog"]
     assert row["group"] == "d/3"
 
 

@@ -45,7 +45,7 @@ _EMBEDDING: Final = tuple(f"embedding.{name}" for name in EmbeddingSettings.mode
 
 INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.DATASET: StageInputs(settings=("dataset",)),
-    Stage.SELECT: StageInputs(settings=("split", "seed"), after=(Stage.DATASET,)),
+    Stage.SELECT: StageInputs(settings=("labels", "split", "seed"), after=(Stage.DATASET,), version=2),
     Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,), version=2),
     Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
     Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,)),
@@ -136,6 +136,11 @@ class StudyFolder:
     def coded(self, level: Level) -> Path:
         """Table of the clips at one level; their audio files lie in a folder beside it."""
         return self.of(Stage.COMPRESS) / f"{level}.parquet"
+
+    @property
+    def timings(self) -> Path:
+        """How long coding took on this machine, by level."""
+        return self.of(Stage.COMPRESS) / "timings.csv"
 
     @property
     def embedding_model(self) -> Path:

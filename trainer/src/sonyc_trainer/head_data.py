@@ -10,7 +10,9 @@ from sonyc_contract.audio import FloatArray
 from sonyc_contract.recognise import Pooling
 from sonyc_trainer.embeddings.vectors import ClipVectors
 from sonyc_trainer.errors import StageError
-from sonyc_trainer.learning import Indices, balanced_weights, label_indices, targets
+from sonyc_trainer.learning import balanced_weights, class_flags, targets
+from sonyc_trainer.statistics.counts import Flags
+from sonyc_trainer.study import ClassWeights
 
 _STD_FLOOR = 0.05
 
@@ -23,22 +25,23 @@ class HeadData:
         rows: float32 [n_levels, n_clips, n_rows, n_dimensions]: one row per clip where embeddings are pooled before
             the head, one per window where its logits are; clips with fewer windows are filled with zeros.
         mask: float32 [n_clips, n_rows], 1 where there is a window.
-        labels: int64 [n_clips].
+        truth: bool [n_clips, 8], classes of each clip.
     """
 
     rows: FloatArray
     mask: FloatArray
-    labels: Indices
+    truth: Flags
 
     @property
     def targets(self) -> FloatArray:
         """float32 [n_clips, 8]."""
-        return targets(self.labels)
+        return targets(self.truth)
 
-    @property
-    def weights(self) -> FloatArray:
-        """float32 [n_clips], all classes count alike."""
-        return balanced_weights(self.labels)
+    def weights(self, class_weights: ClassWeights) -> FloatArray:
+        """How much each clip counts, float32 [n_clips] with a mean of 1."""
+        if class_weights is ClassWeights.BALANCED:
+            return balanced_weights(self.truth)
+        return np.ones(len(self.truth), np.float32)
 
 
 def head_data(levels: Sequence[ClipVectors], pooling: Pooling) -> HeadData:
@@ -59,7 +62,7 @@ def head_data(levels: Sequence[ClipVectors], pooling: Pooling) -> HeadData:
         for index, vectors in enumerate(level.per_clip()):
             pooled = _pooled(vectors, pooling)
             at_level[index, : len(pooled)], mask[index, : len(pooled)] = pooled, 1
-    return HeadData(rows, mask, label_indices(first.clips["label"]))
+    return HeadData(rows, mask, class_flags(first.clips["labels"]))
 
 
 def pools_logits(pooling: Pooling) -> bool:

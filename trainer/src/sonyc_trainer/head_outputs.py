@@ -13,8 +13,8 @@ from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.embedding import load_embedding, open_quietly
 from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors
 from sonyc_trainer.folder import StudyFolder
-from sonyc_trainer.learning import label_indices
-from sonyc_trainer.statistics.counts import Flags, one_hot
+from sonyc_trainer.learning import class_flags
+from sonyc_trainer.statistics.counts import Flags
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ class SplitOutputs:
     """What all heads say of the clips of one split.
 
     Attributes:
-        clips: A row per clip: `clip_id`, `label`, `group`, `split`.
+        clips: A row per clip: `clip_id`, `labels`, `group`, `split`.
         heads: Names of the heads.
         levels: Names of the levels.
         logits: float32 [n_seeds, n_heads, n_levels, n_clips, 8], pooled over the windows of a clip.
@@ -44,7 +44,7 @@ class SplitOutputs:
     @property
     def truth(self) -> Flags:
         """Classes that are in each clip, bool [n_clips, 8]."""
-        return one_hot(label_indices(self.clips["label"]))
+        return class_flags(self.clips["labels"])
 
     def probabilities(self, specs: Sequence[Mapping[str, HeadSpec]]) -> Probabilities:
         """Calibrate as nodes do: float64, the shape of `logits`, with what was chosen by seed and head."""

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from sonyc_contract.audio import FloatArray
 from sonyc_contract.labels import N_LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
 from sonyc_trainer.conversion import keras_file, to_float32
+from sonyc_trainer.deciding import LabelMode, share_right
 from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.head_data import HeadData, Standardiser, fit_standardiser, head_data
@@ -29,6 +31,7 @@ class HeadJob:
         embedding_id: What they must be embeddings of.
         pooling: How windows become one label.
         settings: `[train]`.
+        labels: How many classes a clip has.
         seed: Of everything random.
         curve: Where the training curve is written.
         log: Where TensorFlow's own output goes.
@@ -39,6 +42,7 @@ class HeadJob:
     embedding_id: str
     pooling: Pooling
     settings: TrainSettings
+    labels: LabelMode
     seed: int
     curve: Path
     log: Path
@@ -76,9 +80,9 @@ def train_head(job: HeadJob) -> TrainedHead:
         record = {
             "n_epochs": n_epochs,
             "best_epoch": best_epoch,
-            "n_train": len(trainer.training.data.labels),
+            "n_train": len(trainer.training.data.truth),
             "train_accuracy": trainer.accuracy(trainer.training),
-            "n_validation": len(trainer.validation.data.labels),
+            "n_validation": len(trainer.validation.data.truth),
             "validation_accuracy": trainer.accuracy(trainer.validation),
         }
         return TrainedHead(keras_file(exported), to_float32(exported), record)
@@ -153,26 +157,29 @@ class _Trainer:
         return model
 
     def accuracy(self, split: _Tensors) -> float:
-        """Give the share of clips, over all levels, whose largest output is their class."""
-        return float(np.mean(self._all_logits(split).argmax(axis=-1) == split.data.labels))
+        """Give the share of clips, over all levels, that are decided right."""
+        return share_right(self._all_logits(split), split.data.truth, self._job.labels)
 
     def _loss(self, split: _Tensors) -> float:
         logits = self._all_logits(split)
         losses = np.logaddexp(0, logits) - split.data.targets * logits
-        return float(np.mean(losses.sum(axis=-1) * split.data.weights))
+        return float(np.mean(losses.sum(axis=-1) * np.asarray(split.weights)))
 
     def _all_logits(self, split: _Tensors) -> Any:
         """Pooled logits, float64 [n_levels, n_clips, 8]."""
         return np.stack([np.asarray(self._logits(rows, split.mask), np.float64) for rows in split.rows])
 
     def _tensors(self, data: HeadData) -> _Tensors:
-        arrays = (self._standardiser(data.rows), data.mask, data.targets, data.weights)
+        arrays = (self._standardiser(data.rows), data.mask, data.targets, self._weights(data))
         return _Tensors(data, *(self._tf.constant(array) for array in arrays))
+
+    def _weights(self, data: HeadData) -> FloatArray:
+        return data.weights(self._job.settings.class_weights)
 
     def _trace_epoch(self, order: Any, levels: Any) -> Any:
         """Run through all training clips in `order`, each at its level of `levels`; gives the mean loss."""
         tf, size, split = self._tf, self._job.settings.batch_size, self.training
-        n_steps = -(-len(split.data.labels) // size)
+        n_steps = -(-len(split.data.truth) // size)
         total = tf.zeros(())
         for step in tf.range(n_steps):
             clips, at = order[step * size : (step + 1) * size], levels[step * size : (step + 1) * size]

@@ -11,25 +11,34 @@ from numpy.typing import NDArray
 from sonyc_contract.audio import FloatArray
 from sonyc_contract.labels import LABEL_INDEX, N_LABELS
 from sonyc_trainer.errors import TrainingError
+from sonyc_trainer.statistics.counts import Flags
 
 Indices = NDArray[np.int64]
 
 
-def label_indices(labels: Iterable[str]) -> Indices:
-    """Give the index of each class in taxonomy order, int64 [n]."""
-    return np.array([LABEL_INDEX[label] for label in labels], dtype=np.int64)
+def class_flags(labels: Iterable[Sequence[str]]) -> Flags:
+    """Say which classes each clip has, bool [n, 8] in taxonomy order, from their names."""
+    of_clips = list(labels)
+    flags = np.zeros((len(of_clips), N_LABELS), dtype=bool)
+    for row, names in zip(flags, of_clips, strict=True):
+        row[[LABEL_INDEX[name] for name in names]] = True
+    return flags
 
 
-def targets(indices: Indices) -> FloatArray:
-    """Give the targets of eight independent sigmoids, float32 [n, 8], one 1 in each row."""
-    return np.eye(N_LABELS, dtype=np.float32)[indices]
+def targets(truth: Flags) -> FloatArray:
+    """Give the targets of eight independent sigmoids, float32 [n, 8]."""
+    return truth.astype(np.float32)
 
 
-def balanced_weights(indices: Indices) -> FloatArray:
-    """Weigh clips so that all classes that are there count alike; the mean weight is 1. float32 [n]."""
-    counts = np.bincount(indices, minlength=N_LABELS)
-    n_present = np.count_nonzero(counts)
-    return np.asarray(len(indices) / (n_present * counts[indices]), dtype=np.float32)
+def balanced_weights(truth: Flags) -> FloatArray:
+    """Weigh clips so that all classes that are there count alike; the mean weight is 1. float32 [n].
+
+    A clip of several classes has the mean of what their clips would have, one of none an average clip's weight.
+    """
+    counts, n_classes = truth.sum(axis=0), truth.sum(axis=1)
+    of_classes = len(truth) / np.maximum(np.count_nonzero(counts) * counts, 1)
+    weights = np.where(n_classes > 0, truth @ of_classes / np.maximum(n_classes, 1), 1.0)
+    return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
 @dataclass

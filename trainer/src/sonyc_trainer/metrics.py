@@ -1,4 +1,4 @@
-"""Figures of single-label recognition, from confusion matrices."""
+"""Figures of recognition: counts per class, accuracy, macro-F1, and the thresholds of the highest F1."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sonyc_contract.labels import LABELS, N_LABELS
 from sonyc_contract.recognise import Probabilities
 from sonyc_trainer.learning import Indices
+from sonyc_trainer.statistics.counts import Flags
 
 Confusion = NDArray[np.int64]
 
@@ -49,32 +50,32 @@ def confusion(truth: Indices, predicted: Indices) -> Confusion:
     return np.asarray(counts.reshape(N_LABELS, N_LABELS), dtype=np.int64)
 
 
-def class_figures(matrix: Confusion) -> list[ClassFigures]:
-    """Give the figures of all eight classes, in taxonomy order."""
-    hits, truths, predictions = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+def class_figures(truth: Flags, decided: Flags) -> list[ClassFigures]:
+    """Give the figures of all eight classes, in taxonomy order, from bool [n, 8] of true and of decided classes."""
+    hits, truths, decisions = (flags.sum(axis=0) for flags in (truth & decided, truth, decided))
     return [
-        ClassFigures(label, int(truths[k]), int(hits[k]), int(predictions[k] - hits[k]), int(truths[k] - hits[k]))
+        ClassFigures(label, int(truths[k]), int(hits[k]), int(decisions[k] - hits[k]), int(truths[k] - hits[k]))
         for k, label in enumerate(LABELS)
     ]
 
 
-def accuracy(matrix: Confusion) -> float:
-    """Share of clips that were given their class."""
-    return _ratio(int(np.trace(matrix)), int(matrix.sum()))
+def accuracy(truth: Flags, decided: Flags) -> float:
+    """Share of clips whose decided classes are exactly their own."""
+    return _ratio(int(np.count_nonzero((truth == decided).all(axis=1))), len(truth))
 
 
-def macro_f1(matrix: Confusion) -> float:
+def macro_f1(truth: Flags, decided: Flags) -> float:
     """Mean F1 over the classes that are there; `absent` names the others."""
-    present = [figures.f1 for figures in class_figures(matrix) if figures.support]
+    present = [figures.f1 for figures in class_figures(truth, decided) if figures.support]
     return float(np.mean(present)) if present else 0.0
 
 
-def absent(matrix: Confusion) -> tuple[str, ...]:
+def absent(truth: Flags) -> tuple[str, ...]:
     """Name the classes of which there is no clip."""
-    return tuple(figures.label for figures in class_figures(matrix) if not figures.support)
+    return tuple(label for label, is_there in zip(LABELS, truth.any(axis=0), strict=True) if not is_there)
 
 
-def best_thresholds(probabilities: Probabilities, truth: NDArray[np.bool_]) -> tuple[float, ...]:
+def best_thresholds(probabilities: Probabilities, truth: Flags) -> tuple[float, ...]:
     """Choose for each class the threshold of the highest F1; 0.5 for a class of fewer than five clips.
 
     Args:

@@ -21,6 +21,7 @@ LEFT_OUT: Final = ""
 _MAX_GROUPS_TO_REFINE = 2_000
 _MAX_TRIALS = 12
 _N_SHOWN = 12
+_NO_LABEL = ""  # examples without a class are divided like one
 _MISSING_COST = (1e6, 1e3, 1e4)
 """For a class that a split lacks: to train without it is worst, to choose by validation without it least."""
 
@@ -30,7 +31,7 @@ Counts = NDArray[np.float64]
 class Example(NamedTuple):
     """What a split goes by."""
 
-    label: str
+    labels: tuple[str, ...]
     group: str
     fold: int
 
@@ -53,7 +54,7 @@ def divide(examples: Sequence[Example], settings: SplitSettings, *, seed: int) -
     if settings.mode is SplitMode.FOLDS:
         splits = _by_folds(examples, settings, rng)
     elif settings.mode is SplitMode.RANDOM:
-        splits = _random([example.label for example in examples], _fractions(settings), rng)
+        splits = _random(_strata(examples), _fractions(settings), rng)
     else:
         splits = _grouped(examples, _fractions(settings), rng)
     _check(examples, splits, SPLITS if settings.has_test else (TRAIN, VALIDATION))
@@ -66,9 +67,9 @@ def _fractions(settings: SplitSettings) -> tuple[float, float, float]:
 
 
 def _check(examples: Sequence[Example], splits: Sequence[str], wanted: Sequence[str]) -> None:
-    trained = {example.label for example, split in zip(examples, splits, strict=True) if split == TRAIN}
-    if missing := sorted({example.label for example in examples} - trained):
-        n_groups = len({example.group for example in examples if example.label == missing[0]})
+    trained = _classes([example for example, split in zip(examples, splits, strict=True) if split == TRAIN])
+    if missing := sorted(_classes(examples) - trained):
+        n_groups = len({example.group for example in examples if missing[0] in example.labels})
         raise SelectionError(
             f"no clip of class {missing[0]!r} is left to train on (it has {n_groups} groups in all): add recordings of "
             "it, leave the class out, or change the split"
@@ -76,6 +77,16 @@ def _check(examples: Sequence[Example], splits: Sequence[str], wanted: Sequence[
     for split in wanted:
         if split not in splits:
             raise SelectionError(f"the split leaves no clip for {split}: change the fractions or add recordings")
+
+
+def _classes(examples: Sequence[Example]) -> set[str]:
+    return {label for example in examples for label in example.labels}
+
+
+def _strata(examples: Sequence[Example]) -> list[str]:
+    """Give each example the rarest of its classes, so that a class that is mostly in mixtures is divided too."""
+    numbers = Counter(label for example in examples for label in example.labels)
+    return [min(example.labels, key=lambda label: (numbers[label], label), default=_NO_LABEL) for example in examples]
 
 
 def _by_folds(examples: Sequence[Example], settings: SplitSettings, rng: np.random.Generator) -> list[str]:
@@ -136,7 +147,7 @@ def _grouped(examples: Sequence[Example], fractions: tuple[float, ...], rng: np.
 
 def _count(examples: Sequence[Example]) -> tuple[list[str], Counts]:
     """Give the groups and, float64 [n_groups, n_labels], how many examples of each class they have."""
-    numbers = Counter((example.group, example.label) for example in examples)
+    numbers = Counter((example.group, label) for example in examples for label in example.labels or (_NO_LABEL,))
     groups = sorted({group for group, _ in numbers})
     labels = sorted({label for _, label in numbers})
     rows, columns = ({name: index for index, name in enumerate(names)} for names in (groups, labels))

@@ -70,5 +70,5 @@ def _breakdown(used: "pd.DataFrame") -> dict[str, dict[str, int]]:
     from sonyc_contract.labels import LABELS
     from sonyc_trainer.splitting import SPLITS
 
-    numbers = used.groupby(["label", "split"]).size()
+    numbers = used.explode("labels").groupby(["labels", "split"]).size()
     return {label: {split: int(numbers.get((label, split), 0)) for split in SPLITS} for label in LABELS}

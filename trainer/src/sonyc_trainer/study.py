@@ -15,6 +15,7 @@ from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
 from sonyc_contract.settings import Settings, load_toml
+from sonyc_trainer.deciding import LabelMode
 from sonyc_trainer.scenes.settings import ScenesConfig
 from sonyc_trainer.statistics.calibration import CalibrationMethod
 
@@ -329,6 +330,7 @@ class Study(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")
     seed: int = Field(default=1, ge=0, le=2**31)
+    labels: LabelMode = LabelMode.SINGLE
     dataset: tuple[DatasetSettings, ...] = Field(min_length=1)
     split: SplitSettings = SplitSettings()
     trim: TrimSettings = TrimSettings()

@@ -14,25 +14,29 @@ if TYPE_CHECKING:
 
     from sonyc_contract.audio import FloatArray
 
+_LABELS: Final = "labels"
+
 CLIPS: Final = ("clip_id", "dataset", "path", "labels", "group", "fold")
 """A row per listed clip: unique id `<dataset>/<name>`, dataset, absolute path, list of SONYC classes present (empty for
 none of these), `group` (source recording or sensor, unique over datasets), `fold` (integer, -1 where there is none)."""
 
-SELECTION: Final = ("clip_id", "dataset", "path", "label", "group", "fold", "split")
-"""A row per clip that is used: its one class, and `train`, `validation` or `test`."""
+SELECTION: Final = ("clip_id", "dataset", "path", "labels", "group", "fold", "split")
+"""A row per clip that is used: the list of its classes (one, unless the study is multi-label), and `train`,
+`validation` or `test`."""
 
-TRIMMED: Final = ("clip_id", "label", "group", "split", "file", "start_s", "duration_s", "snr_db", "short", "cut")
+TRIMMED: Final = ("clip_id", "labels", "group", "split", "file", "start_s", "duration_s", "snr_db", "short", "cut")
 """A row per trimmed clip: FLAC file at the storage rate, relative to the table's folder; where in the clip
 it starts."""
 
-CODED: Final = ("clip_id", "label", "group", "split", "file", "n_bytes", "duration_s", "encode_ms", "decode_ms")
-"""A row per clip at one level; file relative to the table's folder; the times are this machine's."""
+CODED: Final = ("clip_id", "labels", "group", "split", "file", "n_bytes", "duration_s")
+"""A row per clip at one level; file relative to the table's folder."""
 
-EMBEDDINGS: Final = ("clip_id", "label", "group", "split", "window", "embedding")
+EMBEDDINGS: Final = ("clip_id", "labels", "group", "split", "window", "embedding")
 """A row per window: index of the window in its clip, and its embedding as a list of float32."""
 
-PREDICTIONS: Final = ("clip_id", "label", "group", "split", "trained", "tested", "seed", "probabilities")
-"""A row per clip, head and tested level: eight probabilities in taxonomy order."""
+PREDICTIONS: Final = ("clip_id", "labels", "group", "split", "trained", "tested", "seed", "probabilities")
+"""A row per clip, head, seed (counted from 0; the first is the bundle's) and tested level: eight calibrated
+probabilities in taxonomy order."""
 
 
 def write_table(path: Path, frame: "pd.DataFrame", columns: tuple[str, ...]) -> None:
@@ -57,6 +61,8 @@ def read_table(path: Path, columns: tuple[str, ...]) -> "pd.DataFrame":
         raise damaged(path, error) from error
     if tuple(frame.columns) != columns:
         raise StageError(f"{path} has the columns {', '.join(frame.columns)}; expected {', '.join(columns)}")
+    if _LABELS in columns:
+        frame[_LABELS] = frame[_LABELS].map(list)  # Parquet gives arrays, which can be neither compared nor sent on
     return frame
 
 

@@ -57,6 +57,7 @@ class CompactEmbedding:
         job = TrainingJob(
             spec=self.spec,
             settings=self.study.pretrain,
+            labels=self.study.labels,
             seed=self.study.seed,
             frames=frames,
             curve=stage_folder / CURVE_FILE,

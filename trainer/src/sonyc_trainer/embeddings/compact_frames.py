@@ -12,7 +12,7 @@ from sonyc_contract.frontend import Frontend, FrontendSpec
 from sonyc_contract.levels import Level
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.folder import StudyFolder
-from sonyc_trainer.learning import Indices, label_indices
+from sonyc_trainer.learning import Indices, class_flags
 from sonyc_trainer.shards import Shard, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.tables import CODED, read_clip, read_table
@@ -26,14 +26,14 @@ class CodedClip:
 
     Attributes:
         path: Its audio file at one level.
-        label: Its class.
+        labels: Its classes.
         split: `train` or `validation`.
         frontend: What makes the frames.
         n_window: Samples of a window at the front end's rate; a shorter clip is filled with zeros to one.
     """
 
     path: Path
-    label: str
+    labels: list[str]
     split: str
     frontend: FrontendSpec
     n_window: int
@@ -52,8 +52,8 @@ def make_frames(
     for level in levels:
         coded = read_table(folder.coded(level), CODED)
         clips = [
-            CodedClip(folder.of(Stage.COMPRESS) / file, label, split, frontend, round(window_s * frontend.rate_hz))
-            for file, label, split in zip(coded["file"], coded["label"], coded["split"], strict=True)
+            CodedClip(folder.of(Stage.COMPRESS) / file, labels, split, frontend, round(window_s * frontend.rate_hz))
+            for file, labels, split in zip(coded["file"], coded["labels"], coded["split"], strict=True)
             if split != "test"
         ]
         (target / level).mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def write_frames(shard: Shard[CodedClip]) -> int:
     frontend = Frontend(shard.items[0].frontend)
     frames = [clip_frames(clip, frontend) for clip in shard.items]
     rows = [
-        {"label": clip.label, "split": clip.split, "n_frames": len(of_clip)}
+        {"labels": clip.labels, "split": clip.split, "n_frames": len(of_clip)}
         for clip, of_clip in zip(shard.items, frames, strict=True)
     ]
     with whole_folder(shard.folder) as part:
@@ -88,7 +88,7 @@ class ClipFrames:
     """The frames of one level's clips, read from the disk as they are needed.
 
     Attributes:
-        labels: int64 [n_clips], class of each clip.
+        truth: bool [n_clips, 8], classes of each clip.
         is_training: bool [n_clips]; the others are for validation.
         n_frames: int64 [n_clips].
     """
@@ -96,7 +96,7 @@ class ClipFrames:
     def __init__(self, folders: Sequence[Path]) -> None:
         rows = read_rows([Shard(folder, ()) for folder in folders])
         self._arrays = [np.load(folder / FRAMES_FILE, mmap_mode="r") for folder in folders]
-        self.labels: Indices = label_indices(row["label"] for row in rows)
+        self.truth = class_flags(row["labels"] for row in rows)
         self.is_training = np.array([row["split"] == "train" for row in rows])
         self.n_frames: Indices = np.array([row["n_frames"] for row in rows], dtype=np.int64)
         self._places = _places(self.n_frames, [len(array) for array in self._arrays])

@@ -12,6 +12,7 @@ from sonyc_contract.labels import N_LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.conversion import keras_file, to_int8
+from sonyc_trainer.deciding import LabelMode, share_right
 from sonyc_trainer.embeddings.augmentation import Augmentation
 from sonyc_trainer.embeddings.compact_frames import ClipFrames
 from sonyc_trainer.embeddings.compact_network import build_network
@@ -32,6 +33,7 @@ class TrainingJob:
     Attributes:
         spec: The embedding that is wanted.
         settings: `[pretrain]`.
+        labels: How many classes a clip has.
         seed: Of everything random.
         frames: Folders of frames by level, as `make_frames` gives them.
         curve: Where the training curve is written, a line per epoch.
@@ -40,6 +42,7 @@ class TrainingJob:
 
     spec: EmbeddingSpec
     settings: PretrainSettings
+    labels: LabelMode
     seed: int
     frames: Mapping[Level, list[Path]]
     curve: Path
@@ -74,7 +77,7 @@ class Windows:
         self._batch_size = job.settings.batch_size
         self._rng = np.random.default_rng(job.seed)
         first = self._levels[0]
-        self.labels = first.labels
+        self.truth = first.truth
         self.training, self.validation = np.flatnonzero(first.is_training), np.flatnonzero(~first.is_training)
         # An epoch draws each clip as often as it holds windows side by side.
         self._drawn: Indices = np.repeat(self.training, first.n_frames[self.training] // self.n_frames)
@@ -131,7 +134,7 @@ class _Trainer:
     def __init__(self, job: TrainingJob, windows: Windows) -> None:
         import tensorflow as tf
 
-        self._tf, self._windows = tf, windows
+        self._tf, self._windows, self._labels = tf, windows, job.labels
         settings, frontend = job.settings, job.spec.frontend
         self.network = build_network(
             (windows.n_frames, frontend.n_mels, 1), n_channels=settings.n_channels, n_dimensions=settings.n_dimensions
@@ -141,10 +144,10 @@ class _Trainer:
         self._optimizer = tf.keras.optimizers.AdamW(
             _schedule(tf, settings, windows.n_steps), weight_decay=settings.weight_decay
         )
-        self._targets = targets(windows.labels)
-        self._weights = np.zeros(len(windows.labels), np.float32)
+        self._targets = targets(windows.truth)
+        self._weights = np.zeros(len(windows.truth), np.float32)
         for clips in (windows.training, windows.validation):
-            self._weights[clips] = balanced_weights(windows.labels[clips])
+            self._weights[clips] = balanced_weights(windows.truth[clips])
         self._augment = Augmentation(settings.augment, frontend.floor)
         self._step = tf.function(self._trace_step, reduce_retracing=True)
         self._infer = tf.function(lambda batch: self.classifier(batch, training=False), reduce_retracing=True)
@@ -179,8 +182,8 @@ class _Trainer:
         chosen = self._windows.validation
         logits, wanted = sums[chosen] / counts[chosen], self._targets[chosen]
         losses = np.logaddexp(0, logits) - wanted * logits
-        accuracy = np.mean(logits.argmax(axis=1) == wanted.argmax(axis=1))
-        return float(np.mean(self._weights[chosen] * losses.sum(axis=1))), float(accuracy)
+        accuracy = share_right(logits, self._windows.truth[chosen], self._labels)
+        return float(np.mean(self._weights[chosen] * losses.sum(axis=1))), accuracy
 
 
 def _schedule(tf: Any, settings: PretrainSettings, n_steps: int) -> Any:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CLIP_COLUMNS: Final = EMBEDDINGS[:4]
+_LABELS: Final = "labels"
 _STAMP: Final = b"sonyc_embedding"
 
 
@@ -25,7 +26,7 @@ class ClipVectors:
     """Embeddings of the windows of many clips.
 
     Attributes:
-        clips: A row per clip: `clip_id`, `label`, `group`, `split`.
+        clips: A row per clip: `clip_id`, `labels`, `group`, `split`.
         n_windows: int64 [n_clips], how many windows each clip has, all at least 1.
         vectors: float32 [sum of n_windows, n_dimensions], clip after clip.
         embedding_id: `Embedding.id` of what they were made with.
@@ -63,9 +64,10 @@ def write_vectors(path: Path, rows: Sequence[dict[str, Any]], embedding_id: str)
     import pyarrow.parquet as pq
 
     n_windows = [len(row["vectors"]) for row in rows]
+    of_clip, names = np.repeat(np.arange(len(rows)), n_windows), pa.list_(pa.string())
     vectors = np.concatenate([row["vectors"] for row in rows])
     columns: dict[str, Any] = {
-        name: pa.array(np.repeat(np.array([row[name] for row in rows], dtype=object), n_windows), pa.string())
+        name: pa.array([row[name] for row in rows], names if name == _LABELS else pa.string()).take(of_clip)
         for name in _CLIP_COLUMNS
     }
     columns["window"] = pa.array(np.concatenate([np.arange(n, dtype=np.int32) for n in n_windows]))

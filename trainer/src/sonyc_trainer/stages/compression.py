@@ -3,7 +3,7 @@
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,13 +12,19 @@ from sonyc_contract.errors import CodecError
 from sonyc_contract.levels import Level
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.folder import Stage, StudyFolder
+from sonyc_trainer.ledger import write_csv
 from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.tables import CODED, TRIMMED, read_clip, read_table, rows_of, write_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sonyc_contract.audio import FloatArray
 
-_KEPT_COLUMNS = ("clip_id", "label", "group", "split")
+_KEPT_COLUMNS = ("clip_id", "labels", "group", "split")
+
+TIMINGS: Final = ("level", "duration_s", "encode_ms_per_s", "decode_ms_per_s")
+"""A row per level, of this machine's thread time; beside the tables, which are the same on every run."""
 
 
 def run(folder: StudyFolder, context: StageContext) -> None:
@@ -38,6 +44,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     rows = pd.DataFrame(read_rows(shards))
     for level in levels:
         write_table(folder.coded(level), rows[rows["level"] == level.value], CODED)
+    write_csv(folder.timings, [_timing(rows[rows["level"] == level.value], level) for level in levels], TIMINGS)
 
 
 def compress_shard(shard: Shard[Row], *, source: Path, levels: tuple[Level, ...]) -> int:
@@ -55,6 +62,11 @@ def compress_shard(shard: Shard[Row], *, source: Path, levels: tuple[Level, ...]
                 rows.append({**kept, **row, "file": f"{shard.folder.name}/{name}"})
         write_rows(part, rows)
     return len(shard.items)
+
+
+def _timing(rows: "pd.DataFrame", level: Level) -> tuple[object, ...]:
+    duration_s = float(rows["duration_s"].sum())
+    return level.value, duration_s, *(float(rows[name].sum()) / duration_s for name in ("encode_ms", "decode_ms"))
 
 
 def _code(samples: "FloatArray", rate_hz: int, level: Level, path: Path) -> Row:

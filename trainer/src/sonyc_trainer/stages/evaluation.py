@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,15 +12,16 @@ from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import ANY_HEAD, HeadSpec, Probabilities
 from sonyc_trainer.context import StageContext
+from sonyc_trainer.deciding import LabelMode, decided
 from sonyc_trainer.findings import CalibratedClass, Cosine, Facts, Findings, StudyAccuracy, write_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.head_outputs import TEST, VALIDATION, SplitOutputs, head_outputs
 from sonyc_trainer.ledger import write_csv, write_notes
-from sonyc_trainer.metrics import Confusion, absent, accuracy, class_figures, confusion, macro_f1
+from sonyc_trainer.metrics import absent, accuracy, class_figures, confusion, macro_f1
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.statistics.bootstrap import CONFIDENCE, N_RESAMPLES
 from sonyc_trainer.statistics.comparison import Comparisons, Decisions, auprc_of, flips_of
-from sonyc_trainer.statistics.counts import one_hot
+from sonyc_trainer.statistics.counts import Flags
 from sonyc_trainer.statistics.operating_points import Wanted, operating_point
 from sonyc_trainer.statistics.proportions import wilson
 from sonyc_trainer.statistics.stability import cosines
@@ -33,10 +34,7 @@ if TYPE_CHECKING:
 MATRIX: Final = ("trained", "tested", "split", "n_clips", "n_classes", "accuracy", "macro_f1")
 CLASSES: Final = ("trained", "tested", "split", "label", "support", "tp", "fp", "fn", "precision", "recall", "f1")
 CONFUSION: Final = ("trained", "tested", "split", "label", *LABELS)
-LEVELS: Final = ("level", "n_clips", "duration_s", "bytes_per_hour", "encode_ms_per_s", "decode_ms_per_s")
-
-Count = tuple[str, str, str, Confusion]
-"""Trained and tested level, split, and the confusion matrix."""
+LEVELS: Final = ("level", "n_clips", "duration_s", "bytes_per_hour")
 
 _NO_TEST: Final = (
     "There are no test clips: all figures are of the validation clips, which also chose epochs and thresholds."
@@ -45,10 +43,27 @@ _NO_TEST: Final = (
 
 @dataclass(frozen=True)
 class Scored:
-    """What all heads say of the clips of one split, and the probabilities that nodes make of it, of the same shape."""
+    """What all heads say of the clips of one split, and what nodes make of it.
+
+    Attributes:
+        outputs: Clips and logits.
+        probabilities: float64 [n_seeds, n_heads, n_levels, n_clips, 8], calibrated.
+        decided: bool, same shape: classes that are decided for a clip.
+    """
 
     outputs: SplitOutputs
     probabilities: Probabilities
+    decided: Flags
+
+
+class Cell(NamedTuple):
+    """True and decided classes, bool [n_clips, 8], of one trained level at one tested level."""
+
+    trained: str
+    tested: str
+    split: str
+    truth: Flags
+    decided: Flags
 
 
 def run(folder: StudyFolder, context: StageContext) -> None:
@@ -60,17 +75,28 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     """
     outputs = head_outputs(folder, context)
     specs, calibration = _operating_points(folder, outputs[VALIDATION])
-    scored = {split: Scored(of, of.probabilities(specs)) for split, of in outputs.items()}
+    scored = {split: _scored(folder, of, specs) for split, of in outputs.items()}
     write_table(folder.predictions, _predictions(scored), PREDICTIONS)
-    counts = [count for split, of in scored.items() for count in _confusions(split, of)]
+    cells = [cell for split, of in scored.items() for cell in _cells(split, of)]
     target = folder.of(Stage.EVALUATE)
-    write_csv(target / "matrix.csv", [_matrix_row(*count) for count in counts], MATRIX)
-    write_csv(target / "classes.csv", [row for count in counts for row in _class_rows(*count)], CLASSES)
-    write_csv(target / "confusion.csv", [row for count in counts for row in _confusion_rows(*count)], CONFUSION)
+    write_csv(target / "matrix.csv", [_matrix_row(cell) for cell in cells], MATRIX)
+    write_csv(target / "classes.csv", [row for cell in cells for row in _class_rows(cell)], CLASSES)
+    is_single = folder.study.labels is LabelMode.SINGLE
+    confusions = [row for cell in cells for row in _confusion_rows(cell)] if is_single else []
+    write_csv(target / "confusion.csv", confusions, CONFUSION)
     write_csv(target / "levels.csv", [_level_row(folder, level) for level in folder.study.compress.levels], LEVELS)
     write_findings(target, _findings(folder, scored, calibration))
     write_whole(folder.head_specs, json.dumps(_document(specs[0]), indent=1).encode())
-    write_notes(folder.notes(Stage.EVALUATE), _notes(counts))
+    write_notes(folder.notes(Stage.EVALUATE), _notes(cells))
+
+
+def _scored(folder: StudyFolder, of: SplitOutputs, specs: Sequence[Mapping[str, HeadSpec]]) -> Scored:
+    probabilities = of.probabilities(specs)
+    flags = np.zeros(probabilities.shape, dtype=bool)
+    for seed, of_heads in enumerate(specs):
+        for h, name in enumerate(of.heads):
+            flags[seed, h] = decided(probabilities[seed, h], folder.study.labels, of_heads[name].thresholds)
+    return Scored(of, probabilities, flags)
 
 
 def _predictions(scored: Mapping[str, Scored]) -> "pd.DataFrame":
@@ -87,36 +113,36 @@ def _predictions(scored: Mapping[str, Scored]) -> "pd.DataFrame":
     return pd.concat(frames, ignore_index=True)
 
 
-def _confusions(split: str, of: Scored) -> Iterator[Count]:
-    """Give trained and tested level, split, and the confusion matrix of each largest output, of the first seed."""
-    truth, predicted = of.outputs.truth.argmax(axis=1), of.probabilities[0].argmax(axis=-1)
+def _cells(split: str, of: Scored) -> Iterator[Cell]:
+    """Give what the heads of the first seed decide."""
     for h, head in enumerate(of.outputs.heads):
         for k, level in enumerate(of.outputs.levels):
-            yield head, level, split, confusion(truth, predicted[h, k])
+            yield Cell(head, level, split, of.outputs.truth, of.decided[0, h, k])
 
 
-def _matrix_row(trained: str, tested: str, split: str, matrix: Confusion) -> tuple[Any, ...]:
-    n_classes = len(LABELS) - len(absent(matrix))
-    return trained, tested, split, int(matrix.sum()), n_classes, accuracy(matrix), macro_f1(matrix)
+def _matrix_row(cell: Cell) -> tuple[Any, ...]:
+    n_classes = len(LABELS) - len(absent(cell.truth))
+    figures = accuracy(cell.truth, cell.decided), macro_f1(cell.truth, cell.decided)
+    return (*cell[:3], len(cell.truth), n_classes, *figures)
 
 
-def _class_rows(trained: str, tested: str, split: str, matrix: Confusion) -> list[tuple[Any, ...]]:
+def _class_rows(cell: Cell) -> list[tuple[Any, ...]]:
     return [
-        (trained, tested, split, c.label, c.support, c.tp, c.fp, c.fn, c.precision, c.recall, c.f1)
-        for c in class_figures(matrix)
+        (*cell[:3], c.label, c.support, c.tp, c.fp, c.fn, c.precision, c.recall, c.f1)
+        for c in class_figures(cell.truth, cell.decided)
     ]
 
 
-def _confusion_rows(trained: str, tested: str, split: str, matrix: Confusion) -> list[tuple[Any, ...]]:
-    return [(trained, tested, split, label, *row) for label, row in zip(LABELS, matrix.tolist(), strict=True)]
+def _confusion_rows(cell: Cell) -> list[tuple[Any, ...]]:
+    matrix = confusion(cell.truth.argmax(axis=1), cell.decided.argmax(axis=1))
+    return [(*cell[:3], label, *row) for label, row in zip(LABELS, matrix.tolist(), strict=True)]
 
 
 def _level_row(folder: StudyFolder, level: Level) -> tuple[Any, ...]:
     coded = read_table(folder.coded(level), CODED)
     duration_s = float(coded["duration_s"].sum())
     bytes_per_hour = round(3_600 * float(coded["n_bytes"].sum()) / duration_s)
-    times = (float(coded[column].sum()) / duration_s for column in ("encode_ms", "decode_ms"))
-    return level.value, len(coded), duration_s, bytes_per_hour, *times
+    return level.value, len(coded), duration_s, bytes_per_hour
 
 
 def _operating_points(
@@ -150,7 +176,7 @@ def _findings(folder: StudyFolder, scored: Mapping[str, Scored], calibration: Se
     return Findings(
         facts=Facts(
             split=split,
-            labels="single",
+            labels=folder.study.labels.value,
             confidence=CONFIDENCE,
             n_resamples=N_RESAMPLES,
             n_clips=len(decisions.truth),
@@ -183,7 +209,7 @@ def _decisions(scored: Scored) -> Decisions:
         groups=list(of.clips["group"]),
         truth=of.truth,
         probabilities=scored.probabilities,
-        decided=one_hot(scored.probabilities.argmax(axis=-1)),
+        decided=scored.decided,
     )
 
 
@@ -206,12 +232,12 @@ def _accuracy(folder: StudyFolder, name: str) -> StudyAccuracy:
     return StudyAccuracy(name, int(record["n_train"]), float(record["train_accuracy"]), n_validation, n_right, interval)
 
 
-def _notes(counts: Sequence[Count]) -> list[str]:
+def _notes(cells: Sequence[Cell]) -> list[str]:
     """Say over which classes the macro-F1 is, and of which clips where there is no test split."""
-    of_split = {split: matrix for _, _, split, matrix in counts}
-    split, matrix = (TEST, of_split[TEST]) if TEST in of_split else (VALIDATION, of_split[VALIDATION])
+    truths = {cell.split: cell.truth for cell in cells}
+    split, truth = (TEST, truths[TEST]) if TEST in truths else (VALIDATION, truths[VALIDATION])
     notes = [] if split == TEST else [_NO_TEST]
-    if labels := absent(matrix):
+    if labels := absent(truth):
         n = len(LABELS) - len(labels)
         notes.append(f"There is no {split} clip of {', '.join(labels)}: macro-F1 is over the other {n} classes.")
     return notes

@@ -1,4 +1,4 @@
-"""Stage `select`: clips of exactly one class, divided into train, validation and test before anything is compressed."""
+"""Stage `select`: clips of one class, or of any number for `labels = "multi"`; divided before they are compressed."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 from sonyc_contract.labels import LABELS
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.datasets.listing import Dropped
+from sonyc_trainer.deciding import LabelMode
 from sonyc_trainer.errors import SelectionError
 from sonyc_trainer.folder import Stage, StudyFolder
 from sonyc_trainer.ledger import DROPPED, LEDGER, ledger_rows, read_dropped, write_csv, write_notes
 from sonyc_trainer.splitting import SPLITS, TEST, Example, divide
-from sonyc_trainer.study import SplitMode, SplitSettings
+from sonyc_trainer.study import DatasetFormat, SplitMode, SplitSettings, Study
 from sonyc_trainer.tables import CLIPS, SELECTION, read_table, write_table
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 NO_CLASS: Final = "none of the eight classes"
 SEVERAL_CLASSES: Final = "more than one class"
 IN_TEST_FOLD: Final = "recording is also in a test fold"
+
+_NAMES_EVERY_CLASS: Final = (DatasetFormat.SONYC_UST, DatasetFormat.SCENES)
+"""Formats whose clips were listened to for all eight classes; a clip of the others is named by one sound in it."""
 
 BREAKDOWN: Final = ("label", *SPLITS)
 """Clips per class and split."""
@@ -30,40 +34,52 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     Raises:
         SelectionError: too few groups, folds that do not exist, or a class that nothing is left of to train on.
     """
-    clips = read_table(folder.clips, CLIPS)
-    n_labels = clips["labels"].map(len)
-    dropped = [Dropped(str(clip_id), NO_CLASS) for clip_id in clips["clip_id"][n_labels == 0]]
-    several = clips[n_labels > 1]
-    dropped += [
-        Dropped(str(clip_id), SEVERAL_CLASSES, " + ".join(labels))
-        for clip_id, labels in zip(several["clip_id"], several["labels"], strict=True)
-    ]
-    single = clips[n_labels == 1].copy()
-    single["label"] = single["labels"].map(lambda labels: str(labels[0]))
-    single["split"] = _splits(single, folder.study.split, folder.study.seed)
-    leaking = single[single["split"] == ""]
+    usable, dropped = _usable(read_table(folder.clips, CLIPS), folder.study)
+    usable["split"] = _splits(usable, folder.study)
+    leaking = usable[usable["split"] == ""]
     dropped += [
         Dropped(str(clip_id), IN_TEST_FOLD, str(group))
         for clip_id, group in zip(leaking["clip_id"], leaking["group"], strict=True)
     ]
-    _write(folder, single[single["split"] != ""], dropped)
+    _write(folder, usable[usable["split"] != ""], dropped)
 
 
-def _splits(clips: "pd.DataFrame", settings: SplitSettings, seed: int) -> list[str]:
-    rows = zip(clips["label"], clips["group"], clips["fold"], strict=True)
-    examples = [Example(str(label), str(group), int(fold)) for label, group, fold in rows]
-    if not examples:
-        raise SelectionError("no clip has exactly one of the eight classes: check the dataset and its 'classes'")
-    return divide(examples, settings, seed=seed)
+def _usable(clips: "pd.DataFrame", study: Study) -> tuple["pd.DataFrame", list[Dropped]]:
+    """Leave out the clips whose classes are not known, and of a single-label study those of none or several."""
+    n_labels = clips["labels"].map(len)
+    without, several = n_labels == 0, n_labels > 1
+    if study.labels is LabelMode.MULTI:
+        # A clip that was listened to for all classes and has none is an example of each one's absence.
+        listened = {dataset.name for dataset in study.dataset if dataset.format in _NAMES_EVERY_CLASS}
+        without, several = without & ~clips["dataset"].isin(listened), several & False
+    dropped = [Dropped(str(clip_id), NO_CLASS) for clip_id in clips["clip_id"][without]]
+    dropped += [
+        Dropped(str(clip_id), SEVERAL_CLASSES, " + ".join(labels))
+        for clip_id, labels in zip(clips["clip_id"][several], clips["labels"][several], strict=True)
+    ]
+    return clips[~without & ~several].copy(), dropped
+
+
+def _splits(clips: "pd.DataFrame", study: Study) -> list[str]:
+    rows = zip(clips["labels"], clips["group"], clips["fold"], strict=True)
+    examples = [Example(tuple(labels), str(group), int(fold)) for labels, group, fold in rows]
+    if not any(example.labels for example in examples):
+        number = "exactly one" if study.labels is LabelMode.SINGLE else "any"
+        raise SelectionError(f"no clip has {number} of the eight classes: check the dataset and its 'classes'")
+    return divide(examples, study.split, seed=study.seed)
 
 
 def _write(folder: StudyFolder, selected: "pd.DataFrame", dropped: list[Dropped]) -> None:
-    counts = Counter(zip(selected["label"], selected["split"], strict=True))
+    rows = zip(selected["labels"], selected["split"], strict=True)
+    counts = Counter((label, split) for labels, split in rows for label in labels)
     numbers = {label: [counts[label, split] for split in SPLITS] for label in LABELS}
     write_csv(folder.dropped(Stage.SELECT), dropped, DROPPED)
     write_csv(folder.breakdown, [(label, *row) for label, row in numbers.items()], BREAKDOWN)
     write_csv(folder.ledger, ledger_rows(read_dropped(folder), len(selected)), LEDGER)
-    write_notes(folder.notes(Stage.SELECT), [*_notes(folder.study.split, numbers), *_source_notes(selected)])
+    write_notes(
+        folder.notes(Stage.SELECT),
+        [*_notes(folder.study.split, numbers), *_source_notes(selected), *_mixture_notes(selected)],
+    )
     write_table(folder.selection, selected, SELECTION)
 
 
@@ -71,12 +87,23 @@ def _source_notes(selected: "pd.DataFrame") -> list[str]:
     """Name the classes that only a smaller dataset has: a recogniser may know them by how that set was recorded."""
     largest = selected["dataset"].mode()[0]
     notes = []
-    for label, datasets in selected.groupby("label")["dataset"].unique().items():
+    for label, datasets in selected.explode("labels").groupby("labels")["dataset"].unique().items():
         if len(datasets) == 1 and datasets[0] != largest:
             notes.append(
                 f"Class {label} is in dataset {datasets[0]} only, whose sound may give it away: judge without it, too."
             )
     return notes
+
+
+def _mixture_notes(selected: "pd.DataFrame") -> list[str]:
+    """Say how many clips have several classes or none; nothing where each has one."""
+    n_labels = selected["labels"].map(len)
+    if (n_labels == 1).all():
+        return []
+    return [
+        f"Of {len(n_labels)} clips {int((n_labels > 1).sum())} have several classes and {int((n_labels == 0).sum())} "
+        "none: the numbers per class count a clip once for each of its classes."
+    ]
 
 
 def _notes(settings: SplitSettings, numbers: dict[str, list[int]]) -> list[str]:

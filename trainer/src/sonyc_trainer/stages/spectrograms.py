@@ -46,16 +46,16 @@ def run(folder: StudyFolder, context: StageContext) -> None:
 def _chosen(trimmed: "pd.DataFrame") -> list[dict[str, Any]]:
     """Choose for each class the clip that stands out most from its background, from those kept for the end if it can.
 
-    Ties go to the first name.
+    A clip of the class alone goes before mixtures. Ties go to the first name.
     """
     order = {"test": 0, "validation": 1, "train": 2}
     ranked = trimmed.assign(rank=trimmed["split"].map(order), loss=-trimmed["snr_db"])
-    ranked = ranked.sort_values(["rank", "loss", "clip_id"])
+    ranked = ranked.assign(n_labels=ranked["labels"].map(len)).sort_values(["n_labels", "rank", "loss", "clip_id"])
     chosen = []
     for label in LABELS:
-        rows = ranked[ranked["label"] == label]
+        rows = ranked[ranked["labels"].map(lambda labels, wanted=label: wanted in labels)]
         if len(rows):
-            chosen.append({name: rows[name].iloc[0] for name in CLIPS})
+            chosen.append({"label": label, **{name: rows[name].iloc[0] for name in CLIPS[1:]}})
     return chosen
 
 

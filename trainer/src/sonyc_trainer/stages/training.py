@@ -71,6 +71,7 @@ def _head(folder: StudyFolder, name: str, seed: int) -> HeadFiles:
         embedding_id=load_embedding(folder.embedding_model).id,
         pooling=study.embedding.pooling,
         settings=study.train,
+        labels=study.labels,
         seed=study.seed + seed,
         curve=folder.head_curve(name, seed),
         log=folder.head_curve(name, seed).with_suffix(".log"),

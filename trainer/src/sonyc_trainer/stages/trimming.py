@@ -59,7 +59,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     import pandas as pd
 
     selection = read_table(folder.selection, SELECTION)
-    columns = ("clip_id", "path", "label", "group", "split")
+    columns = ("clip_id", "path", "labels", "group", "split")
     shards = make_shards(folder.of(Stage.TRIM), rows_of(selection, columns))
     plan = TrimPlan(folder.study.trim, folder.study.compress.storage_rate_hz)
     run_missing(shards, partial(trim_shard, plan=plan), context, description="trim")
@@ -117,8 +117,8 @@ def _limited(samples: FloatArray, plan: TrimPlan) -> FloatArray:
 
 
 def _check_left(selection: "pd.DataFrame", kept: list[Row]) -> None:
-    left = {row["label"] for row in kept if row["split"] == TRAIN}
-    lost = set(selection.loc[selection["split"] == TRAIN, "label"]) - left
+    left = {label for row in kept if row["split"] == TRAIN for label in row["labels"]}
+    lost = {label for labels in selection.loc[selection["split"] == TRAIN, "labels"] for label in labels} - left
     if lost:
         raise StageError(
             f"no clip of class {min(lost)!r} is left to train on: all of them are silent or cannot be read; look at "
@@ -151,7 +151,7 @@ def _trim_clip(item: Row, position: int, part: Path, shard: str, plan: TrimPlan)
     (part / name).write_bytes(encode(from_int16(quantised), plan.rate_hz, level=Level.PCM))
     return {
         "clip_id": item["clip_id"],
-        "label": item["label"],
+        "labels": item["labels"],
         "group": item["group"],
         "split": item["split"],
         "file": f"{shard}/{name}",
