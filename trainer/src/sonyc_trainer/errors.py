@@ -6,6 +6,7 @@ TrainerError
 ├── StageError        a stage that cannot run yet, or whose results are another study's
 ├── EmbeddingError    an embedding that cannot be had
 ├── TrainingError     a training that has nothing to learn from, or went astray
+├── PlanError         a plan that cannot be made: no audio to measure, or no level that reaches what is wanted
 └── ExportError       exported files that do not load, or do not agree with Keras
 """
 
@@ -36,3 +37,7 @@ class TrainingError(TrainerError):
 
 class ExportError(TrainerError):
     """Exported files do not load on a runtime, or do not agree with Keras."""
+
+
+class PlanError(TrainerError):
+    """A plan cannot be made: no audio to measure, or no level that reaches what is wanted."""
