@@ -16,7 +16,7 @@ _PUBLIC = {
     "audio": """Audio FloatArray MAX_RATE_HZ MIN_RATE_HZ check_finite from_int16 leq_dbfs parse_audio read_audio
         resample to_int16""",
     "bundle": """Agreement Bundle EMBEDDING GOLDEN MANIFEST MAX_ARCHIVE_BYTES MAX_MANIFEST_BYTES MODEL_CARD Manifest
-        MemberRecord SCHEMA_VERSION head_member pack_bundle parse_bundle read_bundle write_bundle""",
+        MemberRecord SCHEMA_VERSION head_member pack_bundle parse_bundle read_bundle""",
     "codec": """DEFAULT_STORAGE_RATE_HZ ENCODABLE_RATES_HZ STORAGE_RATES_HZ decode encode encoder_version round_trip""",
     "containers": "container_name is_lone_mp3_frame lacks_bytes states_n_frames",
     "errors": """AudioError BundleError BundleVersionError CodecError ConfigError ContractError DigestMismatchError

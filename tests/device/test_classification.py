@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from sonyc_contract.audio import from_int16, to_int16
-from sonyc_contract.bundle import Bundle, head_member, read_bundle, write_bundle
+from sonyc_contract.bundle import Bundle, head_member, pack_bundle, read_bundle
 from sonyc_contract.codec import encode, round_trip
 from sonyc_contract.errors import AudioError, BundleError, LevelError
 from sonyc_contract.files import sha256_hex
@@ -97,7 +97,8 @@ def test_level_that_the_bundle_does_not_serve_is_refused_by_file(
     heads = {name: spec for name, spec in bundle.manifest.heads.items() if name == "v5"}
     left_out = {head_member(name) for name in bundle.manifest.heads if name != "v5"}
     members = {name: data for name, data in bundle.members.items() if name not in left_out}
-    write_bundle(tmp_path / "v5.bundle", bundle.manifest.model_copy(update={"heads": heads}), members)
+    manifest = bundle.manifest.model_copy(update={"heads": heads})
+    (tmp_path / "v5.bundle").write_bytes(pack_bundle(manifest, members))
     path = write_wav(tmp_path / "a.wav", noise(1.0, 16_000), 16_000)
     code, lines, (error,) = classify(capsys, ["--bundle", tmp_path / "v5.bundle", "--level", "v7", path])
     assert (code, lines) == (1, [])

@@ -132,6 +132,8 @@ def test_without_a_broker_labels_wait_for_the_next_run(
     agent = make_agent(free_port())
     assert agent.run("--drain-timeout", "0.5") == 3
     assert (agent.summary["labels_written"], agent.summary["labels_waiting"]) == (4, 4)
+    assert "not reached" in agent.summary["broker"]
+    assert agent.summary["broker_failures"] >= 1
     agent.tables = {**agent.tables, "mqtt": {"host": "127.0.0.1", "port": mosquitto.port}}
     with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
         assert agent.run() == 0

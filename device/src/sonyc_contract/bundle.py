@@ -19,7 +19,7 @@ from sonyc_contract import __version__
 from sonyc_contract.archive import read_archive, write_archive
 from sonyc_contract.codec import STORAGE_RATES_HZ
 from sonyc_contract.errors import BundleError, BundleVersionError, DigestMismatchError, ModelError
-from sonyc_contract.files import sha256_hex, write_whole
+from sonyc_contract.files import sha256_hex
 from sonyc_contract.labels import LABELS, N_LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import (
@@ -175,7 +175,7 @@ def pack_bundle(manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
         members: Contents by member name: the embedding, a file per head, golden data and model card.
 
     Raises:
-        BundleError: a member is missing or not foreseen.
+        BundleError: a member is missing or not foreseen, or the bundle would be over the size limit.
     """
     _check_names(manifest, members)
     records = {
@@ -184,21 +184,10 @@ def pack_bundle(manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
     document = manifest.model_copy(update={"members": records}).model_dump(mode="json")
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     archive = write_archive({MANIFEST: text.encode(), **dict(sorted(members.items()))}, comment=b"0" * _DIGEST_CHARS)
+    if len(archive) > MAX_ARCHIVE_BYTES:
+        raise BundleError(f"the bundle would have {len(archive)} bytes; at most {MAX_ARCHIVE_BYTES} are allowed")
     body = archive[:-_DIGEST_CHARS]
     return body + sha256_hex(body).encode()
-
-
-def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -> None:
-    """Write a bundle whole.
-
-    Raises:
-        BundleError: a member is missing or not foreseen, or the result is over the size limit.
-        OSError: the folder cannot be written.
-    """
-    data = pack_bundle(manifest, members)
-    if len(data) > MAX_ARCHIVE_BYTES:
-        raise BundleError(f"{path}: the bundle would have {len(data)} bytes; at most {MAX_ARCHIVE_BYTES} are allowed")
-    write_whole(path, data)
 
 
 def read_bundle(path: Path) -> Bundle:

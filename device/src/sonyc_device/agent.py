@@ -312,6 +312,8 @@ class Agent:
                 "labels_published": self._parts.publisher.n_published,
                 "labels_waiting": self._parts.outbox.n_rows,
                 "labels_evicted": self._parts.outbox.n_evicted,
+                "broker": self._parts.publisher.state,
+                "broker_failures": self._parts.publisher.n_connection_failures,
                 "gaps": counters.gaps,
                 "clips_shed": counters.clips_shed,
                 "seconds_captured": counters.samples_captured / rate_hz,
