@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -134,7 +135,12 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
     outboxes: list[Outbox] = []
 
     def make(
-        *, is_live: bool = True, ring_s: float = 30, store: Path | None = None, stalled_after_s: float | None = None
+        *,
+        is_live: bool = True,
+        ring_s: float = 30,
+        store: Path | None = None,
+        stalled_after_s: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Bench:
         outbox = Outbox(tmp_path / "outbox.sqlite", Bounds(1000, 10**9, 1e9), now_s=lambda: 1e9)
         outboxes.append(outbox)
@@ -145,7 +151,12 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
         classifier.recogniser = replace(classifier.recogniser, embedder=Embedder(spec, model))
         parts = Parts(
             source=source,
-            ring=Ring(round(ring_s * RATE_HZ), waits_when_full=not is_live, stalled_after_s=stalled_after_s),
+            ring=Ring(
+                round(ring_s * RATE_HZ),
+                waits_when_full=not is_live,
+                stalled_after_s=stalled_after_s,
+                monotonic=monotonic,
+            ),
             cutter=Cutter(clip_samples=CLIP_S * RATE_HZ, min_samples=RATE_HZ),
             classifier=classifier,
             store=None if store is None else ClipStore(store),
@@ -319,8 +330,10 @@ def test_error_of_the_source_ends_the_run_after_its_clips(make_bench: Callable[.
 
 
 def test_device_that_delivers_nothing_ends_the_run(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(stalled_after_s=0.2)
+    now_s = 0.0
+    bench = make_bench(stalled_after_s=0.2, monotonic=lambda: now_s)
     bench.start()
     bench.source.hear(0.5)
+    now_s = 0.2
     assert isinstance(bench.finish().error, CaptureStalledError)
     assert [label["duration_s"] for label in bench.labels] == [0.5]
