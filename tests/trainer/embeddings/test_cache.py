@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.cache import EmbeddingCache, shrink
 from sonyc_trainer.embeddings.embedding import Embedding
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.pipeline import stage_module
 from sonyc_trainer.stages import Stage
-from support.stage_runs import Quiet, StageContext, threads
+from support.stage_runs import Quiet, threads
 
 VECTORS = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
 

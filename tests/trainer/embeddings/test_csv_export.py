@@ -24,7 +24,7 @@ def test_csv_holds_every_window_to_the_bit(
     assert text["clip_id"].tolist() == table["clip_id"].tolist()
     assert text["window"].tolist() == table["window"].tolist()
     numbers = text.filter(regex=r"^e\d+$").to_numpy(np.float32)
-    np.testing.assert_array_equal(numbers, np.stack(table["embedding"]))
+    np.testing.assert_array_equal(numbers, np.stack(table["embedding"].to_list()))
 
 
 def test_missing_level_is_named(own_copy: StudyFolder, tmp_path: Path) -> None:

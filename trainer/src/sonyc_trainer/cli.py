@@ -189,6 +189,26 @@ def generate(
 
 
 @app.command()
+def download(
+    dataset: Annotated[str, typer.Argument(metavar="sonyc-ust", help="The dataset.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it.", show_default=False)],
+    address: Annotated[str, typer.Option("--address", metavar="URL", help="Server to ask.")] = "https://zenodo.org",
+) -> None:
+    """Fetch SONYC-UST V2.3 (13 GB) from Zenodo.
+
+    What is there is kept; what was interrupted goes on.
+    """
+    from sonyc_trainer.context import StageContext
+    from sonyc_trainer.datasets.download import download_sonyc_ust
+
+    if dataset != "sonyc-ust":
+        raise typer.BadParameter(f"{dataset!r} cannot be downloaded; only sonyc-ust can", param_hint="'sonyc-ust'")
+    with _resumable():
+        names = download_sonyc_ust(folder, StageContext(), address=address)
+    print(f"{len(names)} files of SONYC-UST are in {folder}")
+
+
+@app.command()
 def embeddings(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study's results.", show_default=False)],
     csv: Annotated[
