@@ -14,7 +14,7 @@ from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors, write_ve
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.head_training import HeadJob, TrainedHead, train_head
 from sonyc_trainer.learning import class_flags
-from sonyc_trainer.study import TrainSettings
+from sonyc_trainer.study import ClassWeights, TrainSettings
 
 N_DIMENSIONS = 6
 LABELS = ("dog", "music", "engine")
@@ -82,3 +82,31 @@ def test_split_without_clips_is_refused(tmp_path: Path, tensorflow_pool: Executo
     tables = {Level.PCM: write_level(tmp_path / "pcm.parquet", shift=0.0, splits=("train",))}
     with pytest.raises(TrainingError, match="no validation clips to train heads with"):
         train(tmp_path, tables, tensorflow_pool)
+
+
+def test_multi_label_head_learns_each_class_by_itself(tmp_path: Path, tensorflow_pool: Executor) -> None:
+    """Clips have any set of three classes, each in a dimension of its own."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for index in range(160):
+        flags = [bool(index >> bit & 1) for bit in range(3)]
+        vector = 3.0 * np.pad(flags, (0, N_DIMENSIONS - 3)) + rng.normal(0, 0.4, (1, N_DIMENSIONS))
+        labels = [label for label, is_there in zip(LABELS, flags, strict=True) if is_there]
+        split = "validation" if index % 5 == 0 else "train"
+        clip = {"clip_id": f"d/{index}", "labels": labels, "group": "g", "split": split}
+        rows.append({**clip, "vectors": vector.astype(np.float32)})
+    write_vectors(tmp_path / "pcm.parquet", rows, "id")
+    job = HeadJob(
+        name="pcm",
+        tables={Level.PCM: tmp_path / "pcm.parquet"},
+        embedding_id="id",
+        pooling=Pooling.MEAN_EMBEDDING,
+        settings=TrainSettings(levels=(Level.PCM,), epochs=80, class_weights=ClassWeights.NONE),
+        labels=LabelMode.MULTI,
+        seed=1,
+        curve=tmp_path / "curve.csv",
+        log=tmp_path / "log",
+    )
+    record = tensorflow_pool.submit(train_head, job).result().record
+    assert record["n_validation"] == 32
+    assert record["validation_accuracy"] > 0.9, "exactly the right set of eight"

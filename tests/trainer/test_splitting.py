@@ -156,3 +156,24 @@ def test_many_groups_are_divided_in_one_pass() -> None:
     splits = divide(examples, GROUPED, seed=1)
     for split, wanted in ((TRAIN, 0.6), (VALIDATION, 0.2), (TEST, 0.2)):
         assert shares(examples, splits, split) == pytest.approx(dict.fromkeys(LABELS, wanted), abs=0.001)
+
+
+def test_every_class_of_a_mixture_counts() -> None:
+    """Dogs bark only where music plays: the split by groups and the one by clips give both to all three."""
+    examples = [Example(("dog", "music") if n % 4 == 0 else ("music",), f"g{n // 4}", 0) for n in range(200)]
+    examples += [Example((), f"g{n}", 0) for n in range(50)]
+    for config in (GROUPED, RANDOM):
+        splits = divide(examples, config, seed=1)
+        pairs = Counter(
+            (label, split)
+            for example, split in zip(examples, splits, strict=True)
+            for label in example.labels or ("nothing",)
+        )
+        for label, n in (("dog", 50), ("music", 200), ("nothing", 50)):
+            assert [pairs[label, split] / n for split in SPLITS] == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
+
+
+def test_class_that_is_only_in_mixtures_must_be_trained_on() -> None:
+    examples = [*examples_of(20, seed=1, labels=("engine", "music")), Example(("engine", "dog"), "far", 1)]
+    with pytest.raises(SelectionError, match="no clip of class 'dog' is left to train on"):
+        divide(examples, FOLDS, seed=1)

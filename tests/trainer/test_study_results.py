@@ -18,6 +18,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Scores
 from sonyc_contract.runtime import Runtime, open_interpreter
 from sonyc_trainer.errors import ExportError, StageError
+from sonyc_trainer.findings import read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import read_notes
 from sonyc_trainer.pipeline import run_stage, run_study
@@ -100,6 +101,32 @@ def test_class_figures_are_what_scikit_learn_counts(finished: StudyFolder) -> No
         np.testing.assert_allclose([float(row[name]) for row in of_cell], values, err_msg=name)
     counted = [int(row["tp"]) + int(row["fn"]) - int(row["support"]) for row in of_cell]
     assert counted == [0] * len(LABELS)
+
+
+def test_findings_are_of_the_cells_of_the_matrix(finished: StudyFolder) -> None:
+    found = read_findings(finished)
+    rows = [row for row in csv_rows(finished.of(Stage.EVALUATE) / "matrix.csv") if row["split"] == "test"]
+    assert {(row["trained"], row["tested"]) for row in rows} == set(found.cells)
+    for row in rows:
+        cell = found.cells[row["trained"], row["tested"]]
+        assert cell.macro_f1.value == pytest.approx(float(row["macro_f1"]))
+        assert cell.accuracy.value == pytest.approx(float(row["accuracy"]))
+    assert [(one.trained, one.tested) for one in found.differences[:2]] == [("v5", "v5"), ("any", "v9")]
+    assert found.cosines["pcm"].lowest == pytest.approx(1.0)
+    assert 0 < found.cosines["v9"].mean < 1
+    assert {one.method for one in found.calibration.values()} == {"temperature"}
+    assert len(found.facts.verdict) >= 2
+
+
+def test_evaluating_again_gives_the_same_bytes(own_copy: StudyFolder, tensorflow_pool: Executor) -> None:
+    target = own_copy.of(Stage.EVALUATE)
+    before = {path.name: path.read_bytes() for path in target.iterdir() if path.name != "done.json"}
+    for name in before:
+        if name != "key.json":
+            (target / name).unlink()
+    (target / "done.json").unlink()
+    run_stage(own_copy, in_pool(tensorflow_pool), Stage.EVALUATE)
+    assert {path.name: path.read_bytes() for path in target.iterdir() if path.name != "done.json"} == before
 
 
 def test_absent_classes_are_named(finished: StudyFolder) -> None:

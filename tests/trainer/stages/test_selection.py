@@ -20,11 +20,17 @@ from support.stage_runs import QUIET
 
 
 def folder_of(
-    tmp_path: Path, clips: Sequence[Clip], *, dropped: Sequence[Dropped] = (), **split: object
+    tmp_path: Path,
+    clips: Sequence[Clip],
+    *,
+    dropped: Sequence[Dropped] = (),
+    labels: str = "single",
+    dataset_format: str = "sonyc-ust",
+    **split: object,
 ) -> StudyFolder:
     """A study's folder in which these clips were listed."""
-    dataset = {"name": "d", "format": "sonyc-ust", "path": tmp_path}
-    study = Study.model_validate({"name": "s", "dataset": [dataset], "split": split})
+    dataset = {"name": "d", "format": dataset_format, "path": tmp_path}
+    study = Study.model_validate({"name": "s", "labels": labels, "dataset": [dataset], "split": split})
     folder = StudyFolder(tmp_path / "out", study)
     folder.of(Stage.DATASET).mkdir(parents=True)
     folder.of(Stage.SELECT).mkdir()
@@ -111,6 +117,26 @@ def test_recording_that_is_in_a_test_fold_too_is_dropped(tmp_path: Path) -> None
     assert dropped.to_numpy().tolist() == [["d/040", "recording is also in a test fold", "d/1"]]
     table = read_table(folder.selection, SELECTION)
     assert set(table.loc[table["split"] == "test", "fold"]) == {1}
+
+
+def test_multi_label_keeps_mixtures_and_clips_that_have_none(tmp_path: Path) -> None:
+    clips = [*singles("dog", 10), clip(20, []), clip(21, ["dog", "music"]), clip(22, ["music"]), clip(23, ["music"])]
+    folder = folder_of(tmp_path, [*clips, clip(24, ["music"])], labels="multi")
+    selection.run(folder, StageContext())
+    table = read_table(folder.selection, SELECTION).set_index("clip_id")
+    assert len(table) == 15
+    assert table.loc["d/021", "labels"] == ["dog", "music"]
+    assert table.loc["d/020", "labels"] == []
+    assert pd.read_csv(folder.dropped(Stage.SELECT)).empty
+    breakdown = pd.read_csv(folder.breakdown).set_index("label")
+    assert breakdown.sum(axis=1)[["dog", "music"]].tolist() == [11, 4]
+
+
+def test_multi_label_drops_clips_that_are_named_by_another_sound(tmp_path: Path) -> None:
+    """A folder of rain says nothing of whether a dog barks in it too."""
+    folder = folder_of(tmp_path, [*singles("dog", 10), clip(20, [])], labels="multi", dataset_format="class-folders")
+    selection.run(folder, StageContext())
+    assert pd.read_csv(folder.dropped(Stage.SELECT))["clip_id"].tolist() == ["d/020"]
 
 
 def test_no_clip_of_one_class_is_refused(tmp_path: Path) -> None:
