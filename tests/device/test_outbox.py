@@ -14,8 +14,13 @@ from sonyc_device.outbox import LABEL, Bounds, Outbox
 ROOMY = Bounds(max_rows=1000, max_bytes=1_000_000, max_age_s=1e9)
 
 
-def open_outbox(path: Path, bounds: Bounds = ROOMY, now_s: Callable[[], float] = lambda: 1e9) -> Outbox:
-    return Outbox(path, bounds, now_s=now_s)
+def open_outbox(
+    path: Path,
+    bounds: Bounds = ROOMY,
+    now_s: Callable[[], float] = lambda: 1e9,
+    monotonic: Callable[[], float] | None = None,
+) -> Outbox:
+    return Outbox(path, bounds, now_s=now_s, monotonic=monotonic or now_s)
 
 
 @pytest.fixture
@@ -106,6 +111,21 @@ def test_old_messages_are_evicted(path: Path) -> None:
     now_s += 40
     outbox.put(LABEL, b"new")
     assert payloads(outbox) == [b"young", b"new"]
+    outbox.close()
+
+
+def test_setting_the_clock_makes_no_message_old(path: Path) -> None:
+    """A node without a battery comes up in 1970, and gets the time when it gets its network."""
+    wall_s, monotonic_s = 100.0, 100.0
+    bounds = Bounds(max_rows=1000, max_bytes=1000, max_age_s=60.0)
+    outbox = open_outbox(path, bounds, lambda: wall_s, lambda: monotonic_s)
+    outbox.put(LABEL, b"before")
+    wall_s, monotonic_s = 1.8e9, 130.0
+    outbox.put(LABEL, b"after")
+    assert (payloads(outbox), outbox.n_evicted) == ([b"before", b"after"], 0)
+    wall_s, monotonic_s = wall_s + 40, 170.0
+    outbox.put(LABEL, b"later")
+    assert payloads(outbox) == [b"after", b"later"]
     outbox.close()
 
 

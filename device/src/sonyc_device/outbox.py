@@ -4,6 +4,7 @@ import logging
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from sonyc_device.messenger import Message
 _LOGGER = logging.getLogger(__name__)
 
 LABEL: Final = "label"
+CLOCK_SET_S: Final = 60.0
+"""The wall clock was set, not slewed, when it gained more than this on the monotonic one between two messages."""
 
 _SCHEMA_VERSION = 1
 _SCHEMA = f"""
@@ -53,13 +56,21 @@ class Outbox:
         set_aside: Where a file lies that was found corrupt and replaced, else None.
     """
 
-    def __init__(self, path: Path, bounds: Bounds, *, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bounds: Bounds,
+        *,
+        now_s: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open the file, or make it; a corrupt one is kept under another name and replaced by an empty one.
 
         Args:
             path: The database.
             bounds: What it holds at most.
             now_s: The wall clock, in seconds since 1970.
+            monotonic: A clock that never jumps.
 
         Raises:
             OutboxError: the folder cannot be written, or the file was made by a newer agent.
@@ -67,6 +78,8 @@ class Outbox:
         self._path = path
         self._bounds = bounds
         self._now_s = now_s
+        self._monotonic = monotonic
+        self._clock_offset_s = now_s() - monotonic()
         self._lock = threading.Lock()
         self._n_rows = self._n_bytes = 0
         self.set_aside: Path | None = None
@@ -116,7 +129,10 @@ class Outbox:
         Raises:
             OutboxError: it cannot be committed.
         """
+        offset_s = self._now_s() - self._monotonic()
         with self._transaction():
+            if offset_s - self._clock_offset_s > CLOCK_SET_S:
+                self._make_younger(offset_s - self._clock_offset_s)
             self._connection.execute(
                 "INSERT INTO message (kind, created_s, n_bytes, payload) VALUES (?, ?, ?, ?)",
                 (kind, self._now_s(), len(payload), payload),
@@ -124,6 +140,7 @@ class Outbox:
             self._n_rows += 1
             self._n_bytes += len(payload)
             self._evict()
+        self._clock_offset_s = offset_s
 
     def after(self, row_id: int, limit: int) -> list[Message]:
         """Give up to `limit` messages that were committed after `row_id`, the oldest first.
@@ -150,6 +167,10 @@ class Outbox:
         """Close the file; what waits is sent by the next run."""
         with self._lock:
             self._connection.close()
+
+    def _make_younger(self, by_s: float) -> None:
+        """Keep ages right when the clock is set: a node without a battery may have come up years behind."""
+        self._connection.execute("UPDATE message SET created_s = created_s + ?", (by_s,))
 
     def _delete_one(self, row_id: int) -> int:
         row = self._connection.execute("DELETE FROM message WHERE id = ? RETURNING n_bytes", (row_id,)).fetchone()
