@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
     mosquitto                                                     # a real broker
     pulseaudio pulseaudio-utils libasound2-plugins libportaudio2  # capture through PortAudio from a null sink
+    chromium chromium-driver fonts-dejavu-core                    # a study's report in a real browser
 )
 [[ $(uname -m) != aarch64 ]] || packages+=(libatomic1) # pedalboard's wheel links it there
 

@@ -42,6 +42,8 @@ def _has_alsa_pulse() -> bool:
 
 
 INSTALLED: dict[str, Callable[[], bool]] = {
+    "chromium": _program("chromium"),
+    "chromium-driver": _program("chromedriver"),
     "libasound2-plugins": _has_alsa_pulse,
     "libportaudio2": lambda: ctypes.util.find_library("portaudio") is not None,
     "mosquitto": _program("mosquitto"),

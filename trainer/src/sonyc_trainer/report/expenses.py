@@ -162,7 +162,7 @@ def _front_labels(frame: Frame, rows: Sequence[CostRow], *, x: Sequence[float]) 
         if row.is_on_front:
             box = _free_box(frame, (at, y), row.coding.name, taken)
             taken.append(box)
-            parts.append(text(box.left, box.bottom - 3, row.coding.name, anchor="start", kind="ink"))
+            parts.append(text(box.left, box.bottom - 3, row.coding.name, anchor="start", kind="halo"))
     return parts
 
 

@@ -54,6 +54,7 @@ svg { display: block; width: 100%; height: auto; overflow: hidden; }
 svg text { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums; fill: currentColor; }
 svg .soft { fill: var(--soft); }
+svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round; }
 svg .grid { stroke: var(--rule); stroke-width: 1; }
 svg .axis { stroke: var(--soft); stroke-width: 1; }
 .one { max-width: 29rem; }
