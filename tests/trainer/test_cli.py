@@ -232,3 +232,11 @@ def test_help_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"tensorflow", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "rich"}
     assert not heavy & set(done.stderr.split())
+
+
+def test_labels_are_those_of_the_command_line(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dataset", *options(study), "--labels", "multi"]) == 0
+    assert json.loads((study.parent / "out" / "study.json").read_text())["labels"] == "multi"
+    capsys.readouterr()
+    assert main(["dataset", *options(study), "--labels", "both"]) == 2
+    assert "'both' is not one of single, multi" in " ".join(capsys.readouterr().err.split())

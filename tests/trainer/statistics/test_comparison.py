@@ -1,5 +1,6 @@
 """All heads at all levels: what is compared with what, with which figures, and what is said of it."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.metrics import f1_score
 
 from sonyc_contract.labels import LABELS
 from sonyc_trainer.findings import Comparison, Difference
+from sonyc_trainer.statistics.bootstrap import Estimate
 from sonyc_trainer.statistics.comparison import Comparisons, Decisions, auprc_of, flips_of
 from sonyc_trainer.statistics.counts import one_hot
 from sonyc_trainer.statistics.verdict import of_flips, verdict
@@ -143,6 +145,18 @@ def test_verdict_names_levels_that_differ_and_levels_that_do_not(study: Decision
     assert "v9 (head any) differs from pcm: macro-F1 is 0.3" in text
     assert "v5 cannot be told apart from pcm on these clips: v5 +0.000 (+0.000 to +0.000)." in text
     assert "No head can be told apart from head pcm at any level." in text
+
+
+def test_verdict_explains_an_interval_that_leaves_out_0_and_is_not_enough() -> None:
+    alike = Difference(
+        *(Comparison.DEPLOYED, "v5", "v5", "pcm", "pcm", 400, 50, Estimate(0, 0, 0), Estimate(0.03, 0.007, 0.06)),
+        *(0.03, 0.06, 3, 9, 0.1, 0.2, False),
+    )
+    other = dataclasses.replace(alike, trained="any", tested="v9", macro_f1=Estimate(-0.01, -0.03, 0.02), p_holm=0.5)
+    study = Comparisons(decisions(), seed=1, n_resamples=10)
+    text = "\n".join(verdict(study.cells(), [], [alike, other], split="test"))
+    assert "No level can be told apart from pcm on these clips: v5 +0.030" in text
+    assert "The interval of v5 leaves out 0, but among 2 comparisons that can be chance." in text
 
 
 def test_verdict_of_few_clips_is_that_there_are_few() -> None:

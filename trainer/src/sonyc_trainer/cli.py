@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sonyc_trainer.context import StageContext
     from sonyc_trainer.folder import StudyFolder
     from sonyc_trainer.pipeline import StageOutcome
+    from sonyc_trainer.study import Study
 
 EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
@@ -70,6 +71,15 @@ UrbanSound8KOption = Annotated[
 Esc10Option = Annotated[Path | None, typer.Option("--esc10", metavar="DIR", help="Short for --data esc10=DIR.")]
 OpenL3Option = Annotated[
     Path | None, typer.Option("--openl3-weights", metavar="FILE", help="Weight file of OpenL3, .h5 or .h5.gz.")
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="MODE",
+        help="Instead of the study's: single (clips of one class) or multi (every clip with all its classes).",
+        show_default=False,
+    ),
 ]
 DaskOption = Annotated[
     str | None,
@@ -132,13 +142,16 @@ def _command(stage: Stage | None) -> Callable[..., None]:
         urbansound8k: UrbanSound8KOption = None,
         esc10: Esc10Option = None,
         openl3_weights: OpenL3Option = None,
+        labels: LabelsOption = None,
         dask: DaskOption = None,
         cache: CacheOption = None,
         as_json: JsonOption = False,
     ) -> None:
         from sonyc_trainer.pipeline import run_stage, run_study
+        from sonyc_trainer.study import load_study
 
-        folder = _study_folder(study, out, _folders(data, urbansound8k, esc10), openl3_weights)
+        folders = _folders(data, urbansound8k, esc10)
+        folder = _study_folder(load_study(study, folders=folders, openl3_weights=openl3_weights), out, labels)
         with _resumable(), _stage_context(dask, cache or folder.root.parent / ".cache") as context:
             if stage is None:
                 outcomes = run_study(folder, context, on_stage=_say)
@@ -269,13 +282,14 @@ def plan(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
     print(json.dumps(found.as_document()) if as_json else found.as_text())
 
 
-def _study_folder(
-    study_path: Path, out: Path | None, folders: dict[str, Path], openl3_weights: Path | None
-) -> "StudyFolder":
+def _study_folder(study: "Study", out: Path | None, labels: str | None) -> "StudyFolder":
+    from sonyc_trainer.deciding import LabelMode
     from sonyc_trainer.folder import StudyFolder
-    from sonyc_trainer.study import load_study
 
-    study = load_study(study_path, folders=folders, openl3_weights=openl3_weights)
+    if labels is not None:
+        if labels not in set(LabelMode):
+            raise typer.BadParameter(f"{labels!r} is not one of {', '.join(LabelMode)}", param_hint="'--labels'")
+        study = study.model_copy(update={"labels": LabelMode(labels)})
     return StudyFolder(out or Path("out") / study.name, study)
 
 

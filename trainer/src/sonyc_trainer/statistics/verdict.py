@@ -68,9 +68,18 @@ def _of_levels(found: Sequence[Difference], cells: dict[tuple[str, str], CellFin
     alike = [one for one in found if not one.differs]
     if alike:
         names = _joined([one.tested for one in alike])
-        which = "No level differs" if len(alike) == len(found) else f"{names} cannot be told apart"
-        lines.append(f"{which} from {first.reference_tested} on these clips: {'; '.join(map(_not_excluded, alike))}.")
-    return lines
+        which = "No level can" if len(alike) == len(found) else f"{names} cannot"
+        each = "; ".join(map(_not_excluded, alike))
+        lines.append(f"{which} be told apart from {first.reference_tested} on these clips: {each}.")
+    return [*lines, *_one_sided(alike, len(found))]
+
+
+def _one_sided(alike: Sequence[Difference], n_compared: int) -> list[str]:
+    """Say why a level whose own interval leaves out 0 is not said to differ."""
+    names = [one.tested for one in alike if one.macro_f1.low > 0 or one.macro_f1.high < 0]
+    if not names:
+        return []
+    return [f"The interval of {_joined(names)} leaves out 0, but among {n_compared} comparisons that can be chance."]
 
 
 def _differing(one: Difference) -> str:
