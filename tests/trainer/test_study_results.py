@@ -25,7 +25,7 @@ from sonyc_trainer.pipeline import run_stage, run_study
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
 from sonyc_trainer.summary import print_summary
-from sonyc_trainer.tables import CODED, PREDICTIONS, read_table
+from sonyc_trainer.tables import CODED, PREDICTIONS, SELECTION, read_table, write_table
 from support.small_study import in_pool, small_study
 
 TFLITE_FILES = (EMBEDDING, head_member("pcm"), head_member("v5"), head_member("any"))
@@ -133,6 +133,28 @@ def test_absent_classes_are_named(finished: StudyFolder) -> None:
     notes = finished.notes(Stage.EVALUATE).read_text()
     missing = "machinery-impact, non-machinery-impact, powered-saw, alert-signal, human-voice"
     assert f"There is no test clip of {missing}: macro-F1 is over the other 3 classes." in notes
+
+
+def test_class_that_its_dataset_gives_away_is_judged_without_it(
+    own_copy: StudyFolder, tensorflow_pool: Executor
+) -> None:
+    selected = read_table(own_copy.selection, SELECTION)
+    is_music = selected["labels"].map(lambda labels: "music" in labels)
+    write_table(own_copy.selection, selected.assign(dataset=np.where(is_music, "other", "tones")), SELECTION)
+    (own_copy.of(Stage.EVALUATE) / "done.json").unlink()
+    run_stage(own_copy, in_pool(tensorflow_pool), Stage.EVALUATE)
+    rows = csv_rows(own_copy.of(Stage.EVALUATE) / "classes.csv")
+    f1 = {
+        row["label"]: float(row["f1"])
+        for row in rows
+        if (row["trained"], row["tested"], row["split"]) == ("pcm", "pcm", "test") and int(row["support"])
+    }
+    without = (f1["dog"] + f1["engine"]) / 2
+    (note,) = [
+        line for line in own_copy.notes(Stage.EVALUATE).read_text().splitlines() if "give the class away" in line
+    ]
+    assert note.startswith("Only dataset other has music, ")
+    assert f"macro-F1 of head pcm at pcm is {without:.3f} without that class, {np.mean(list(f1.values())):.3f} " in note
 
 
 def test_bytes_per_hour_are_those_of_the_files(finished: StudyFolder) -> None:

@@ -26,7 +26,7 @@ from sonyc_trainer.statistics.operating_points import Wanted, operating_point
 from sonyc_trainer.statistics.proportions import wilson
 from sonyc_trainer.statistics.stability import cosines
 from sonyc_trainer.statistics.verdict import of_flips, verdict
-from sonyc_trainer.tables import CODED, PREDICTIONS, read_table, write_table
+from sonyc_trainer.tables import CODED, PREDICTIONS, SELECTION, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     write_csv(target / "levels.csv", [_level_row(folder, level) for level in folder.study.compress.levels], LEVELS)
     write_findings(target, _findings(folder, scored, calibration))
     write_whole(folder.head_specs, json.dumps(_document(specs[0]), indent=1).encode())
-    write_notes(folder.notes(Stage.EVALUATE), _notes(cells))
+    write_notes(folder.notes(Stage.EVALUATE), [*_notes(cells), *_source_notes(folder, cells)])
 
 
 def _scored(folder: StudyFolder, of: SplitOutputs, specs: Sequence[Mapping[str, HeadSpec]]) -> Scored:
@@ -241,3 +241,18 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
         n = len(LABELS) - len(labels)
         notes.append(f"There is no {split} clip of {', '.join(labels)}: macro-F1 is over the other {n} classes.")
     return notes
+
+
+def _source_notes(folder: StudyFolder, cells: Sequence[Cell]) -> list[str]:
+    """Name the classes that only a smaller dataset has: they may be known by how that set was recorded."""
+    selected = read_table(folder.selection, SELECTION)
+    largest = selected["dataset"].mode()[0]
+    cell = next((cell for cell in cells if cell.split == TEST), cells[0])
+    with_it = macro_f1(cell.truth, cell.decided)
+    return [
+        f"Only dataset {datasets[0]} has {label}, so that its sound may give the class away: macro-F1 of head "
+        f"{cell.trained} at {cell.tested} is {macro_f1(cell.truth, cell.decided, without=str(label)):.3f} without that "
+        f"class, {with_it:.3f} with it."
+        for label, datasets in selected.explode("labels").groupby("labels")["dataset"].unique().items()
+        if len(datasets) == 1 and datasets[0] != largest
+    ]

@@ -78,21 +78,9 @@ def _write(folder: StudyFolder, selected: "pd.DataFrame", dropped: list[Dropped]
     write_csv(folder.ledger, ledger_rows(read_dropped(folder), len(selected)), LEDGER)
     write_notes(
         folder.notes(Stage.SELECT),
-        [*_notes(folder.study.split, numbers), *_source_notes(selected), *_mixture_notes(selected)],
+        [*_notes(folder.study.split, numbers), *_mixture_notes(selected)],
     )
     write_table(folder.selection, selected, SELECTION)
-
-
-def _source_notes(selected: "pd.DataFrame") -> list[str]:
-    """Name the classes that only a smaller dataset has: a recogniser may know them by how that set was recorded."""
-    largest = selected["dataset"].mode()[0]
-    notes = []
-    for label, datasets in selected.explode("labels").groupby("labels")["dataset"].unique().items():
-        if len(datasets) == 1 and datasets[0] != largest:
-            notes.append(
-                f"Class {label} is in dataset {datasets[0]} only, whose sound may give it away: judge without it, too."
-            )
-    return notes
 
 
 def _mixture_notes(selected: "pd.DataFrame") -> list[str]:
