@@ -19,7 +19,7 @@ def files(repository: Path) -> list[Path]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=repository, check=True, capture_output=True, text=True).stdout
     paths = [repository / name for name in listed.split("\0") if name]
-    return [path for path in paths if path.exists()]
+    return [path for path in paths if path.is_file()]
 
 
 def test_top_level_holds_only_what_the_layout_names(files: list[Path], repository: Path) -> None:
