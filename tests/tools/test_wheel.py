@@ -12,7 +12,7 @@ def test_wheel_carries_a_copy_of_the_nodes_configuration(tmp_path: Path, reposit
     for folder in ("tools", "firmware_config"):
         ignored = shutil.ignore_patterns("build", "dist", "*.egg-info", "__pycache__")
         shutil.copytree(repository / folder, source / folder, symlinks=True, ignore=ignored)
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--wheel-dir", wheels]
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", f"--wheel-dir={wheels}"]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, source / "tools"], check=True, capture_output=True)
     (wheel,) = wheels.glob("sonyc_tools-*.whl")
     with zipfile.ZipFile(wheel) as archive:
