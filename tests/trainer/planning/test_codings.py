@@ -61,3 +61,8 @@ def test_short_clips_are_joined() -> None:
     assert [len(piece) for piece in pieces] == [50_000]
     np.testing.assert_array_equal(pieces[0], np.concatenate(clips[:2]))
     assert len(joined_pieces(clips[:1], 5_000, max_pieces=9)[0]) == 25_000
+
+
+def test_pieces_are_taken_from_all_over() -> None:
+    clips = [np.full(50_000, number, np.float32) for number in range(9)]
+    assert [int(piece[0]) for piece in joined_pieces(clips, 5_000, max_pieces=3)] == [0, 4, 8]

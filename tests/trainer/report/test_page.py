@@ -104,6 +104,14 @@ def test_every_matrix_cell_has_its_interval(finished: StudyFolder, text: str) ->
         assert f"{f1.value:.3f}<small>{f1.low:.2f} to {f1.high:.2f}</small>" in text
 
 
+def test_figure_of_an_earlier_run_does_not_stay(own_copy: StudyFolder) -> None:
+    stale = own_copy.root / "figures" / "spectrogram-music-of-old.csv"
+    stale.write_text("left\n")
+    write_report(own_copy, bundle=None)
+    assert not stale.exists()
+    assert {path.stem for path in stale.parent.iterdir()} == set(FIGURES)
+
+
 def test_dropped_clips_are_named(own_copy: StudyFolder) -> None:
     dropped = own_copy.dropped(Stage.TRIM)
     dropped.write_text("clip_id,rule,detail\ntones/dog/<b>1</b>.wav,unreadable,cut short & empty\n")

@@ -99,6 +99,14 @@ def test_cutoff_is_drawn_in_both_pictures_unless_it_is_above(two_levels: ClassSp
     assert "stroke-dasharray" not in draw_class(two_levels, {Level.V9: 30_000.0})
 
 
+def test_without_pcm_the_first_level_is_the_reference(two_levels: ClassSpectrograms) -> None:
+    levels = {Level.V3: two_levels.levels[Level.PCM], Level.V9: two_levels.levels[Level.V9]}
+    drawn = draw_class(ClassSpectrograms("dog", "tones/dog/1", levels), {})
+    assert "below: minus v3" in drawn
+    # Two spectrograms, one difference, two colour scales.
+    assert drawn.count("<image ") == 5
+
+
 def test_pictures_are_the_numbers(two_levels: ClassSpectrograms) -> None:
     pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", draw_class(two_levels, {}))
     original = two_levels.levels[Level.PCM].decibels

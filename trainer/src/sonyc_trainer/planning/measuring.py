@@ -63,8 +63,12 @@ def measure(pieces: Iterable[FloatArray], rate_hz: int, coding: Coding) -> Cost:
 
 
 def joined_pieces(clips: Sequence[FloatArray], rate_hz: int, *, max_pieces: int) -> list[FloatArray]:
-    """Join short clips to pieces of 10 s; what is left over is a piece only where there is no other."""
+    """Join short clips to pieces of 10 s, and take at most `max_pieces` of them, evenly.
+
+    What is left over is a piece only where there is no other.
+    """
     n = round(PIECE_S * rate_hz)
     everything = np.concatenate([clip[:n] for clip in clips])
     pieces = [everything[start : start + n] for start in range(0, len(everything) - n + 1, n)]
-    return (pieces or [everything])[:max_pieces]
+    chosen = np.linspace(0, len(pieces) - 1, min(len(pieces), max_pieces)).round().astype(int)
+    return [pieces[index] for index in chosen] or [everything]

@@ -74,7 +74,7 @@ def spectrograms(material: Material) -> Section:
             for hz, decibels in zip(found.frequencies_hz, found.decibels, strict=True)
         ]
         columns = ("clip_id", "level", "frequency_hz", *(f"{time:.4f}" for time in times))
-        caption = f"{one.clip_id}. dB re the loudest of pcm; differences beyond {DIFFERENCE_DB:.0f} dB look alike."
+        caption = f"{one.clip_id}. dB re the loudest of {one.reference}; differences end at {DIFFERENCE_DB:.0f} dB."
         drawn = draw_class(one, material.cutoffs_hz)
         parts.append(Figure(f"spectrogram-{one.label}", caption, columns, rows, drawn, shape="many"))
     return Section("spectrograms", "Spectrograms", parts)

@@ -26,9 +26,12 @@ def write_report(folder: StudyFolder, *, bundle: dict[str, Any] | None) -> None:
     """
     material = read_material(folder)
     sections = report_sections(material, bundle)
-    for section in sections:
-        for figure in section.figures:
-            figure.write_csv(folder.root)
+    figures = [figure for section in sections for figure in section.figures]
+    for figure in figures:
+        figure.write_csv(folder.root)
+    written = {folder.root / figure.file for figure in figures}
+    for stale in {path for figure in written for path in figure.parent.glob("*.csv")} - written:
+        stale.unlink()
     write_whole(folder.report, page(material, sections).encode())
 
 

@@ -38,6 +38,11 @@ class ClassSpectrograms:
     clip_id: str
     levels: Mapping[Level, Spectrogram]
 
+    @property
+    def reference(self) -> Level:
+        """The level that the others are compared with: `pcm`, or the first where the study has none."""
+        return Level.PCM if Level.PCM in self.levels else next(iter(self.levels))
+
     def write_csv(self, path: Path) -> None:
         """Write a row per level and frequency, a column per time, in dB."""
         with whole_file(path) as part, part.open("w", newline="") as file:
@@ -68,13 +73,14 @@ def difference_db(coded: Spectrogram, original: Spectrogram) -> NDArray[np.float
 
 
 def draw_class(spectrograms: ClassSpectrograms, cutoffs_hz: Mapping[Level, float | None]) -> Markup:
-    """Draw a class: a panel per level, the spectrogram above and its difference to `pcm` beneath."""
-    original = spectrograms.levels.get(Level.PCM)
+    """Draw a class: a panel per level, the spectrogram above and its difference to the reference beneath."""
+    reference = spectrograms.reference
+    original = spectrograms.levels[reference]
     panels = []
     for level, one in spectrograms.levels.items():
         cutoff = cutoffs_hz.get(level)
-        is_reference = original is None or level is Level.PCM
-        below = _scales() if is_reference else _difference(one, original)
+        is_reference = level is reference
+        below = _scales(reference) if is_reference else _difference(one, original)
         parts = [*_picture(one, _TOP), *below, *_axes(one, with_difference=not is_reference)]
         parts += _cutoff(one, cutoff, is_reference=is_reference)
         chart = drawing(Frame(width=_WIDTH, height=_HEIGHT), parts, f"{spectrograms.label} at {level}")
@@ -92,21 +98,24 @@ def _picture(one: Spectrogram, top: float) -> list[Markup]:
     return [_image(png_of(shades, palette(_LEVELS_MAP)), (_LEFT, top, _PICTURE_WIDTH, _PICTURE_HEIGHT))]
 
 
-def _difference(one: Spectrogram, original: Spectrogram | None) -> list[Markup]:
-    if original is None:
-        return []
+def _difference(one: Spectrogram, original: Spectrogram) -> list[Markup]:
     shades = shades_of(difference_db(one, original)[::-1], -DIFFERENCE_DB, DIFFERENCE_DB)
     place = (_LEFT, _TOP + _PICTURE_HEIGHT + _GAP, _PICTURE_WIDTH, _PICTURE_HEIGHT)
     return [_image(png_of(shades, palette(_DIFFERENCE_MAP)), place)]
 
 
-def _scales() -> list[Markup]:
+def _scales(reference: Level) -> list[Markup]:
     """Draw both colour scales where the reference has no difference to show."""
     top = _TOP + _PICTURE_HEIGHT + _GAP + 28
     parts = []
     for offset, name, labels, title in (
         (0.0, _LEVELS_MAP, (f"{MINUS}{-FLOOR_DB:.0f}", "0 dB"), "above: level"),
-        (52.0, _DIFFERENCE_MAP, (f"{MINUS}{DIFFERENCE_DB:.0f}", f"+{DIFFERENCE_DB:.0f} dB"), "below: minus pcm"),
+        (
+            52.0,
+            _DIFFERENCE_MAP,
+            (f"{MINUS}{DIFFERENCE_DB:.0f}", f"+{DIFFERENCE_DB:.0f} dB"),
+            f"below: minus {reference}",
+        ),
     ):
         y = top + offset
         ramp = np.arange(256, dtype=np.uint8)[np.newaxis]
