@@ -28,7 +28,7 @@ endef
 .PHONY: help setup openl3 demo system-packages test test-all test-slow soak bench-trainer check lock schemas clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.dev .venv-node/.own ## make .venv (everything) and .venv-node (as on a node: NumPy 2, no TensorFlow)
 	@echo "setup: .venv and .venv-node are ready"

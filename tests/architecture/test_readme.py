@@ -16,7 +16,7 @@ _README = (_REPOSITORY / "README.md").read_text()
 _FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
-_TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
+_TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 
 
 def _typed() -> Iterator[list[str]]:
