@@ -17,6 +17,7 @@ from sonyc_trainer.report.svg import (
     rule,
     text,
     ticks,
+    twentieths_around,
     value_axis,
     whisker,
 )
@@ -66,8 +67,7 @@ class Axes:
 def axes_around(points: Sequence[Point], x_names: Sequence[str], *, x_title: str, y_title: str) -> Axes:
     """Give axes that all points and intervals fit into, from one twentieth to another."""
     values = [v for p in points for v in (p.value, p.low, p.high) if v is not None]
-    low, high = math.floor(min(values) * 20) / 20, math.ceil(max(values) * 20) / 20
-    return Axes(x_names, x_title, y_title, low, high if high > low else low + 0.05)
+    return Axes(x_names, x_title, y_title, *twentieths_around(values))
 
 
 def line_chart(points: Sequence[Point], series: Sequence[str], axes: Axes) -> Markup:

@@ -23,6 +23,7 @@ from sonyc_trainer.report.svg import (
     rule,
     text,
     ticks,
+    twentieths_around,
     value_axis,
     whisker,
 )
@@ -98,7 +99,7 @@ def _front_drawing(rows: Sequence[CostRow], groups: Sequence[str]) -> Markup:
     sizes = [row.bytes_per_hour / 1e6 for row in rows]
     left, right = math.log(min(sizes) / 1.15), math.log(max(sizes) * 1.15)
     values = [v for r in rows for v in (r.macro_f1.value, r.macro_f1.low, r.macro_f1.high) if not isnan(v)]
-    low, high = math.floor(min(values) * 20) / 20, math.ceil(max(values) * 20) / 20
+    low, high = twentieths_around(values)
     frame = Frame(height=270, low=low, high=high)
 
     def x(row_mb: float) -> float:

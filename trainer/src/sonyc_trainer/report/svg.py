@@ -1,7 +1,7 @@
 """SVG by hand: axes and marks that take the page's ink and colours, so that light and dark show the same figure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sonyc_trainer.report.markup import MINUS, Markup, element, joined
@@ -119,6 +119,13 @@ def legend(names: Sequence[str]) -> Markup:
         key = Markup(f'<svg viewBox="0 0 22 12" aria-hidden="true">{joined(parts)}</svg>')
         items.append(element("li", Markup(key + element("span", name))))
     return element("ul", joined(items), class_="legend")
+
+
+def twentieths_around(values: Iterable[float]) -> tuple[float, float]:
+    """Give the twentieths that all values lie within, one apart where they are all the same."""
+    found = list(values)
+    low, high = math.floor(min(found) * 20), math.ceil(max(found) * 20)
+    return low / 20, max(high, low + 1) / 20
 
 
 def ticks(low: float, high: float, n: int = 5) -> list[float]:
