@@ -30,6 +30,8 @@ from sonyc_trainer.report.markup import (
 )
 from sonyc_trainer.report.material import Material, head_title
 from sonyc_trainer.report.section import Section
+from sonyc_trainer.statistics.bootstrap import MIN_CLUSTERS
+from sonyc_trainer.statistics.proportions import MIN_CLIPS
 
 _INTERVAL_COLUMNS = ("macro_f1", "macro_f1_low", "macro_f1_high")
 
@@ -85,7 +87,8 @@ def _saving(material: Material) -> str:
     rate_hz = material.folder.study.compress.storage_rate_hz
     sizes = {row.coding.setting: row for row in material.costs if row.coding.rate_hz == rate_hz and row.coding.level}
     alike = [one.tested for one in _of(material, Comparison.DEPLOYED) if not one.differs and one.tested in sizes]
-    if facts.reference not in sizes or not alike:
+    is_enough = facts.n_clips >= MIN_CLIPS and facts.n_groups >= MIN_CLUSTERS
+    if facts.reference not in sizes or not alike or not is_enough:
         return ""
     smallest = min((sizes[level] for level in alike), key=lambda row: row.bytes_per_hour)
     of_reference = sizes[facts.reference].bytes_per_hour
@@ -148,15 +151,16 @@ def _matrix_table(material: Material, figure: str, title: str) -> Markup:
 
 
 _QUESTIONS = {
-    Comparison.DEPLOYED: "Each level with its own head, against pcm with its own",
-    Comparison.TESTED: "The same head at a level and at pcm",
-    Comparison.TRAINED: "At the same tested level, a head against the one trained on pcm",
+    Comparison.DEPLOYED: "Each level with its own head, against {reference} with its own",
+    Comparison.TESTED: "The same head at a level and at {reference}",
+    Comparison.TRAINED: "At the same tested level, a head against the one trained on {reference}",
 }
 
 
 def _difference_tables(material: Material) -> list[Markup]:
+    reference = material.findings.facts.reference
     return [
-        details(f"Differences: {question}", _difference_table(rows))
+        details(f"Differences: {question.format(reference=reference)}", _difference_table(rows))
         for comparison, question in _QUESTIONS.items()
         if (rows := _of(material, comparison))
     ]
@@ -197,8 +201,8 @@ def _label_free(material: Material) -> list[Markup]:
     headings = ["level", "cosine, median", "5th percentile", "lowest"]
     headings += [f"flips, {head_title(head)}" for head in material.heads]
     caption = (
-        "Without looking at labels: cosine of a clip's mean embedding to that at pcm, and clips whose class flips "
-        "against the same head at pcm."
+        f"Without looking at labels: cosine of a clip's mean embedding to that at {findings.facts.reference}, and clips "
+        "whose classes flip against the same head there."
     )
     return [table(headings, rows, caption=caption)]
 
