@@ -201,8 +201,8 @@ def _label_free(material: Material) -> list[Markup]:
     headings = ["level", "cosine, median", "5th percentile", "lowest"]
     headings += [f"flips, {head_title(head)}" for head in material.heads]
     caption = (
-        f"Without looking at labels: cosine of a clip's mean embedding to that at {findings.facts.reference}, and clips "
-        "whose classes flip against the same head there."
+        f"Without looking at labels: cosine of a clip's mean embedding to that at {findings.facts.reference}, and "
+        "clips whose classes flip against the same head there."
     )
     return [table(headings, rows, caption=caption)]
 
