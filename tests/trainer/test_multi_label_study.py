@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from sklearn.metrics import average_precision_score, f1_score
 
-from sonyc_contract.bundle import read_bundle
+from sonyc_contract.bundle import MODEL_CARD, read_bundle
 from sonyc_contract.labels import LABEL_INDEX
 from sonyc_contract.recognise import HeadSpec
 from sonyc_trainer.findings import MACRO, MICRO, Findings, read_findings
@@ -121,6 +121,17 @@ def test_decisions_are_of_the_thresholds_of_the_bundle(mixtures: StudyFolder, fi
     expected = f1_score(truth, decided, labels=present, average="macro", zero_division=0.0)
     assert float(row["macro_f1"]) == pytest.approx(expected)
     assert float(row["accuracy"]) == pytest.approx((truth == decided).all(axis=1).mean())
+
+
+def test_model_card_says_how_probabilities_and_thresholds_were_chosen(
+    mixtures: StudyFolder, findings: Findings
+) -> None:
+    card = read_bundle(mixtures.bundle).members[MODEL_CARD].decode()
+    assert "Probabilities: calibrated by a slope and an offset per head and class" in card
+    n_reached = sum(one.is_reached for one in findings.calibration.values())
+    assert f"a precision of 0.6 on the validation clips, which {n_reached} of 16 pairs of head and class reach" in card
+    interval = findings.cells["any", "pcm"].macro_f1
+    assert f"| {interval.low:.3f} to {interval.high:.3f} |" in card
 
 
 def test_there_is_no_confusion_of_sets(mixtures: StudyFolder) -> None:

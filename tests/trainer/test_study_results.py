@@ -270,6 +270,7 @@ def test_report_and_summary(finished: StudyFolder, capsys: pytest.CaptureFixture
     print_summary(finished)
     printed = capsys.readouterr().out
     assert "MB per hour" in printed
+    assert summary["verdict"][0] in " ".join(printed.split())
     assert max(map(len, printed.splitlines()[:10])) <= 80
 
 

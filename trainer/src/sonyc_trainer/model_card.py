@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sonyc_contract.bundle import Agreement
 from sonyc_contract.labels import LABELS
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_contract.runtime import Runtime
+from sonyc_trainer.findings import Findings
 from sonyc_trainer.results import Results
+from sonyc_trainer.statistics.calibration import UNREACHED_THRESHOLD, CalibrationMethod
 from sonyc_trainer.study import Study
+
+_CALIBRATIONS: Final = {
+    CalibrationMethod.NONE: "as the heads give them, not calibrated",
+    CalibrationMethod.TEMPERATURE: "calibrated by one temperature per head, on the validation clips",
+    CalibrationMethod.PLATT: "calibrated by a slope and an offset per head and class, on the validation clips",
+}
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,7 @@ class CardFacts:
         spec: The embedding.
         embedding_bytes: Size of its TFLite file.
         results: What the study found.
+        findings: What that is worth.
         agreement: By runtime, over all heads.
         n_clips: By split.
         notes: Of the study's stages.
@@ -27,6 +37,7 @@ class CardFacts:
     spec: EmbeddingSpec
     embedding_bytes: int
     results: Results
+    findings: Findings
     agreement: Mapping[Runtime, Agreement]
     n_clips: Mapping[str, int]
     notes: list[str]
@@ -56,7 +67,20 @@ def _model(study: Study, facts: CardFacts) -> str:
   {spec.window_s:g} s, every {spec.hop_s:g} s.
 - Front end `{front.id}`: {front.n_mels} mels at {front.rate_hz} Hz, outside the model.
 - Pooling of windows: {study.embedding.pooling}. Heads: {", ".join(facts.results.heads)}; eight independent sigmoids.
-- Thresholds: those of the highest F1 on the validation clips, within 0.3 ... 0.7."""
+- Probabilities: {_CALIBRATIONS[study.calibration.method]}.
+- Thresholds: {_thresholds(study, facts.findings)}."""
+
+
+def _thresholds(study: Study, findings: Findings) -> str:
+    target = study.calibration.target_precision
+    if target is None:
+        return "those of the highest F1 on the validation clips, within 0.3 ... 0.7"
+    chosen = findings.calibration.values()
+    n_reached = sum(one.is_reached for one in chosen)
+    return (
+        f"the lowest with a precision of {target:g} on the validation clips, which {n_reached} of {len(chosen)} pairs "
+        f"of head and class reach; {UNREACHED_THRESHOLD:g} for the others"
+    )
 
 
 def _data(study: Study, facts: CardFacts) -> str:
@@ -72,14 +96,24 @@ def _figures(facts: CardFacts) -> str:
     for name in results.heads:
         level = results.own_level(name)
         cell = results.matrix[name][level]
-        rows.append(f"| {name} | {level} | {cell.n_clips} | {cell.accuracy:.3f} | {cell.macro_f1:.3f} |")
+        interval = facts.findings.cells[name, level].macro_f1
+        rows.append(
+            f"| {name} | {level} | {cell.n_clips} | {cell.accuracy:.3f} | {cell.macro_f1:.3f} | "
+            f"{interval.low:.3f} to {interval.high:.3f} |"
+        )
     agreement = [
         f"- {one.runtime_version}: top-1 agreement with Keras {one.top1_agreement:.3f}, largest probability difference "
         f"{one.max_probability_difference:.3f}, {one.n_clips} comparisons"
         for one in facts.agreement.values()
     ]
-    head = ["| head | tested at | clips | accuracy | macro-F1 |", "|---|---|---:|---:|---:|"]
-    return "\n".join([f"## Figures ({results.split} clips)", "", *head, *rows, "", *agreement])
+    confidence, n_seeds = f"{100 * facts.findings.facts.confidence:.0f} %", facts.findings.facts.n_seeds
+    of_seeds = f", mean of {n_seeds} heads" if n_seeds > 1 else ""
+    head = [
+        f"| head | tested at | clips | accuracy | macro-F1 | {confidence} over recordings{of_seeds} |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    verdict = [f"- {line}" for line in facts.findings.facts.verdict]
+    return "\n".join([f"## Figures ({results.split} clips)", "", *head, *rows, "", *verdict, *agreement])
 
 
 def _limits(study: Study, facts: CardFacts) -> str:

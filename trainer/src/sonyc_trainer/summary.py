@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sonyc_contract.files import sha256_hex
+from sonyc_trainer.findings import read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import read_notes
 from sonyc_trainer.planning.costs import read_costs
@@ -25,6 +26,7 @@ def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
         "bytes_per_hour": {**results.bytes_per_hour, **_as_nodes_write(folder)},
         "training": results.head_records,
         "bundle": _bundle(folder),
+        "verdict": list(read_findings(folder).facts.verdict),
         "notes": read_notes(folder),
     }
 
@@ -48,6 +50,8 @@ def print_summary(folder: StudyFolder) -> None:
     console = Console()
     console.print(f"Accuracy/macro-F1 in %, {summary['split']} clips; rows trained, columns tested", highlight=False)
     console.print(table)
+    for line in summary["verdict"]:
+        console.print(line, highlight=False)
     for note in summary["notes"]:
         console.print(f"Note: {note}", highlight=False)
     if summary["bundle"] is not None:

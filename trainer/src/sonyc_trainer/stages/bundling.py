@@ -28,6 +28,7 @@ from sonyc_trainer.agreement import summed
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.embedding import Embedding, load_embedding, open_quietly
 from sonyc_trainer.errors import ExportError
+from sonyc_trainer.findings import read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.golden_signal import golden_signal
 from sonyc_trainer.ledger import read_notes, write_notes
@@ -62,7 +63,10 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     manifest = _manifest(folder, embedding, results, agreement)
     members = {name: folder.exported(name).read_bytes() for name in (EMBEDDING, *map(head_member, folder.head_names))}
     members[GOLDEN] = _golden(folder.study, manifest, embedding, members)
-    facts = CardFacts(embedding.spec, len(embedding.model), results, agreement, _n_clips(folder), read_notes(folder))
+    facts = CardFacts(
+        *(embedding.spec, len(embedding.model), results, read_findings(folder)),
+        *(agreement, _n_clips(folder), read_notes(folder)),
+    )
     members[MODEL_CARD] = model_card(folder.study, facts).encode()
     data = pack_bundle(manifest, members)
     _test(parse_bundle(data), context)
