@@ -70,7 +70,7 @@ def bench_openl3(root: Path, context: StageContext, n_clips: int) -> None:
     with process_pool(1) as pool:
         weights = run_one(pool, write_openl3_weights, root / "openl3_audio_mel256_env.h5")
     embedding = {"kind": "openl3", "weights": str(weights), "hop_s": HOP_S}
-    study = _study(root, "openl3", n_clips=n_clips, embedding=embedding, compress={"levels": ["pcm"]})
+    study = _study(root, "openl3", n_clips=n_clips, embedding=embedding, **_ONLY_PCM)
     folder = StudyFolder(root / "openl3", study)
     for stage in (Stage.DATASET, Stage.SELECT, Stage.TRIM, Stage.COMPRESS, Stage.PRETRAIN):
         _run(folder, stage, context)
@@ -115,6 +115,7 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+_ONLY_PCM: dict[str, object] = {"compress": {"levels": ["pcm"]}, "train": {"levels": ["pcm"]}}
 _LENIENT = {"name": "bench", "min_top1_agreement": 0.01, "max_probability_difference": 0.99, "golden_tolerance": 0.2}
 """Five epochs make no model that int8 could be held against."""
 
