@@ -1,5 +1,6 @@
 """A study on a Dask cluster: the same tables as in a process pool, and clear words where there is no cluster."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from sonyc_trainer.cli import main
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.dask_cluster import dask_cluster, is_dask_address
 from sonyc_trainer.errors import StageError
+from sonyc_trainer.execution import run_one, run_shards
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.pipeline import run_study
 from sonyc_trainer.stages import Stage
@@ -34,6 +36,15 @@ def test_cluster_that_does_not_answer() -> None:
     message = r"--dask tcp://127.0.0.1:9: no scheduler with a worker answers"
     with pytest.raises(StageError, match=message), dask_cluster("tcp://127.0.0.1:9"):
         pass
+
+
+@pytest.mark.slow
+def test_workers_that_die_are_an_error_in_words() -> None:
+    with dask_cluster("local:1") as executor:
+        with pytest.raises(StageError, match="--dask local:1: workers died at a task"), executor() as pool:
+            run_shards(pool, os._exit, [1], on_done=print)
+        with executor() as pool:
+            assert run_one(pool, abs, -1) == 1, "the cluster goes on"
 
 
 @pytest.mark.slow
