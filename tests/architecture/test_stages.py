@@ -16,7 +16,18 @@ AGENT_STAGES = (
 # What stages and their surroundings share: nouns, protocols, settings, errors.
 AGENT_SHARED = ("capture", "clips", "clock", "config", "errors", "messenger")
 # What puts stages together or stands beside them; no stage may import it.
-AGENT_AROUND = ("__init__", "agent", "assembly", "audio_files", "bundles", "cli", "logs", "preflight", "state")
+AGENT_AROUND = (
+    "__init__",
+    "__main__",
+    "agent",
+    "assembly",
+    "audio_files",
+    "bundles",
+    "cli",
+    "logs",
+    "preflight",
+    "state",
+)
 
 TRAINER_STAGES = "sonyc_trainer.stages"
 

@@ -3,15 +3,13 @@
 import json
 import reprlib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sonyc_contract.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 class Settings(BaseModel):
@@ -21,6 +19,8 @@ class Settings(BaseModel):
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+_Location = tuple[int | str, ...]
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 120
@@ -49,14 +49,15 @@ def load_toml(path: Path, model: type[_Model]) -> _Model:
 def describe(error: ValidationError) -> str:
     """Say in one line what pydantic found: key, what is wrong, and the offending value, shortened where it is long."""
     items = error.errors(include_url=False)
+    locations = [item["loc"] for item in items]
     # An array whose only element is wrong is, to pydantic, also too short.
-    said = [item for item in items if item["type"] != "too_short" or not _has_inner(item["loc"], items)]
+    said = [item for item in items if item["type"] != "too_short" or not _has_inner(item["loc"], locations)]
     return "; ".join(_describe_one(dict(item)) for item in said)
 
 
-def _has_inner(location: tuple[int | str, ...], items: "list[ErrorDetails]") -> bool:
+def _has_inner(location: _Location, locations: Sequence[_Location]) -> bool:
     n = len(location)
-    return any(len(item["loc"]) > n and item["loc"][:n] == location for item in items)
+    return any(len(inner) > n and inner[:n] == location for inner in locations)
 
 
 def _describe_one(item: dict[str, object]) -> str:
