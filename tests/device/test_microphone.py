@@ -112,9 +112,11 @@ def port_audio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
 
 def test_the_channel_asked_for_is_recorded(port_audio: FakePortAudio) -> None:
     ring = Ring(RATE_HZ)
-    MicrophoneSource(device="", rate_hz=RATE_HZ, n_channels=3, channel=2).start(ring)
+    source = MicrophoneSource(device="", rate_hz=RATE_HZ, n_channels=3, channel=2)
+    source.start(ring)
     assert (port_audio.settings["channels"], port_audio.settings["samplerate"]) == (3, RATE_HZ)
     port_audio.deliver(np.array([[1, 2, 3], [4, 5, 6]]))
+    source.stop()
     block = ring.read(2)
     assert isinstance(block, Block)
     assert block.samples.tolist() == [2, 5]
@@ -122,11 +124,13 @@ def test_the_channel_asked_for_is_recorded(port_audio: FakePortAudio) -> None:
 
 def test_samples_that_the_sound_system_lost_become_a_gap_of_the_time_that_passed(port_audio: FakePortAudio) -> None:
     ring, now_s = Ring(10 * RATE_HZ), iter([0.0, 0.1, 0.5])
-    MicrophoneSource(device="", rate_hz=RATE_HZ, monotonic=lambda: next(now_s)).start(ring)
+    source = MicrophoneSource(device="", rate_hz=RATE_HZ, monotonic=lambda: next(now_s))
+    source.start(ring)
     block = np.zeros((RATE_HZ // 10, 1))
     port_audio.deliver(block, overflow=True)  # before the first block nothing of ours is lost
     port_audio.deliver(block)
     port_audio.deliver(block, overflow=True)
+    source.stop()
     first = ring.read(RATE_HZ)
     assert isinstance(first, Block)
     assert len(first.samples) == RATE_HZ // 5
