@@ -144,6 +144,7 @@ def test_verdict_names_levels_that_differ_and_levels_that_do_not(study: Decision
     assert "Compared on 400 test clips of 50 recordings or sensors" in text
     assert "v9 (head any) differs from pcm: macro-F1 is 0.3" in text
     assert "v5 cannot be told apart from pcm on these clips: v5 +0.000 (+0.000 to +0.000)." in text
+    assert "Head v5 differs at v9 from itself at pcm: macro-F1 -0.3" in text
     assert "No head can be told apart from head pcm at any level." in text
 
 

@@ -25,6 +25,7 @@ def verdict(
     if n_groups >= MIN_CLUSTERS and n_clips >= MIN_CLIPS:
         of_levels = [one for one in differences if one.comparison is Comparison.DEPLOYED]
         lines += _of_levels(of_levels, {(one.trained, one.tested): one for one in cells})
+        lines += _of_heads([one for one in differences if one.comparison is Comparison.TESTED])
         lines += _of_models([one for one in differences if one.comparison is Comparison.TRAINED])
     return (*lines, *_of_classes(classes, split))
 
@@ -92,6 +93,16 @@ def _differing(one: Difference) -> str:
 
 def _not_excluded(one: Difference) -> str:
     return f"{one.tested} {one.macro_f1.value:+.3f} ({_span(one.macro_f1)})"
+
+
+def _of_heads(found: Sequence[Difference]) -> list[str]:
+    """Name the levels at which a head differs from itself at the reference level."""
+    return [
+        f"Head {one.trained} differs at {one.tested} from itself at {one.reference_tested}: macro-F1 "
+        f"{one.macro_f1.value:+.3f} ({_span(one.macro_f1)}), p = {one.p_holm:.3f}."
+        for one in found
+        if one.differs
+    ]
 
 
 def _of_models(found: Sequence[Difference]) -> list[str]:
