@@ -82,11 +82,12 @@ def classes(material: Material) -> Section:
 
 
 def _saving(material: Material) -> str:
-    """Say what the smallest level that cannot be told apart from the reference saves."""
+    """Say what the smallest level saves whose difference from the reference may be none."""
     facts = material.findings.facts
     rate_hz = material.folder.study.compress.storage_rate_hz
     sizes = {row.coding.setting: row for row in material.costs if row.coding.rate_hz == rate_hz and row.coding.level}
-    alike = [one.tested for one in _of(material, Comparison.DEPLOYED) if not one.differs and one.tested in sizes]
+    deployed = [one for one in _of(material, Comparison.DEPLOYED) if one.tested in sizes]
+    alike = [one.tested for one in deployed if not one.differs and one.macro_f1.high >= 0]
     is_enough = facts.n_clips >= MIN_CLIPS and facts.n_groups >= MIN_CLUSTERS
     if facts.reference not in sizes or not alike or not is_enough:
         return ""
@@ -94,10 +95,9 @@ def _saving(material: Material) -> str:
     of_reference = sizes[facts.reference].bytes_per_hour
     share = 100 * smallest.bytes_per_hour / of_reference
     return (
-        f"The smallest level that cannot be told apart from {facts.reference} is {smallest.coding.setting}: "
+        f"The smallest level whose interval holds no difference from {facts.reference} is {smallest.coding.setting}: "
         f"{megabytes(smallest)} MB per hour of this audio, {share:.0f} % of the {of_reference / 1e6:.1f} MB of "
-        f"{facts.reference}. Not told apart is not the same: the interval says how large a loss could still hide in "
-        "these clips."
+        f"{facts.reference}. Not told apart is not the same: the interval says how large a loss could still hide."
     )
 
 

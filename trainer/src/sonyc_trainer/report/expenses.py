@@ -161,10 +161,16 @@ def _front_labels(frame: Frame, rows: Sequence[CostRow], *, x: Sequence[float]) 
     parts = []
     for row, (at, y) in sorted(zip(rows, marks, strict=True), key=lambda pair: pair[1][0]):
         if row.is_on_front:
-            box = _free_box(frame, (at, y), row.coding.name, taken)
+            name = _short_name(row)
+            box = _free_box(frame, (at, y), name, taken)
             taken.append(box)
-            parts.append(text(box.left, box.bottom - 3, row.coding.name, anchor="start", kind="halo"))
+            parts.append(text(box.left, box.bottom - 3, name, anchor="start", kind="halo"))
     return parts
+
+
+def _short_name(row: CostRow) -> str:
+    """Give what the legend does not say already."""
+    return f"{row.coding.setting} kb/s" if row.coding.family is Family.OPUS else row.coding.setting
 
 
 class _Box(NamedTuple):
