@@ -28,6 +28,7 @@ from sonyc_trainer.embeddings.vectors import read_vectors
 from sonyc_trainer.execution import n_cores, process_pool, run_one
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.pipeline import stage_module
+from sonyc_trainer.quiet import NOWHERE, output_to
 from sonyc_trainer.scenes import scenes_config
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
@@ -95,9 +96,10 @@ def package_embeddings(weights: Path, paths: Sequence[Path]) -> tuple[list[Any],
     import warnings
 
     warnings.simplefilter("ignore")
-    import openl3
+    with output_to(NOWHERE):  # what TensorFlow says of drivers that are not there
+        import openl3
 
-    model = openl3.models.load_audio_embedding_model_from_path(str(weights), "mel256", 512)
+        model = openl3.models.load_audio_embedding_model_from_path(str(weights), "mel256", 512)
     openl3.get_audio_embedding(np.ones(48_000), 48_000, model=model, center=False, hop_size=HOP_S, verbose=False)
     started = time.perf_counter()
     vectors = []
