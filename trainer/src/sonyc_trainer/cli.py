@@ -207,7 +207,7 @@ def download(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it.", show_default=False)],
     address: Annotated[str, typer.Option("--address", metavar="URL", help="Server to ask.")] = "https://zenodo.org",
 ) -> None:
-    """Fetch SONYC-UST V2.3 (13 GB) from Zenodo.
+    """Fetch SONYC-UST V2.3 (16 GB unpacked) from Zenodo.
 
     What is there is kept; what was interrupted goes on.
     """
