@@ -50,7 +50,7 @@ def write_mixtures(folder: Path) -> Path:
 def mixtures(
     finished: StudyFolder, tones: Path, tmp_path_factory: pytest.TempPathFactory, tensorflow_pool: Executor
 ) -> StudyFolder:
-    """The study up to its bundle."""
+    """The study, finished."""
     audio = write_mixtures(tmp_path_factory.mktemp("mixtures"))
     study = small_study(
         tones,
@@ -60,9 +60,10 @@ def mixtures(
         embedding={"weights": finished.bundle},
         train={"levels": ["pcm"], "epochs": 40, "seeds": 2},
         calibration={"method": "platt", "target_precision": 0.6},
+        costs={"storage_rates_hz": (), "opus_kbps": (16,), "max_clips": 8, "max_pieces": 1},
     )
     folder = StudyFolder(tmp_path_factory.mktemp("study"), study)
-    run_study(folder, in_pool(tensorflow_pool), until=Stage.BUNDLE)
+    run_study(folder, in_pool(tensorflow_pool))
     return folder
 
 
@@ -136,6 +137,18 @@ def test_model_card_says_how_probabilities_and_thresholds_were_chosen(
 
 def test_there_is_no_confusion_of_sets(mixtures: StudyFolder) -> None:
     assert csv_rows(mixtures.of(Stage.EVALUATE) / "confusion.csv") == []
+
+
+def test_costs_are_of_the_same_decisions(mixtures: StudyFolder) -> None:
+    """All eight clips of the thinned test split are decided by thresholds, at levels and through Opus."""
+    rows = csv_rows(mixtures.costs)
+    assert {row["n_clips"] for row in rows} == {"8"}
+    assert {row["family"] for row in rows} == {"FLAC", "MP3", "Opus"}
+    assert all(0 < float(row["macro_f1"]) <= 1 for row in rows)
+
+
+def test_report_is_written_without_a_confusion(mixtures: StudyFolder) -> None:
+    assert "16 test clips of 2 recordings or sensors: too few to compare levels" in mixtures.report.read_text()
 
 
 def test_heads_of_both_seeds_are_kept_and_averaged(mixtures: StudyFolder, findings: Findings) -> None:
