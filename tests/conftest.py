@@ -1,6 +1,7 @@
 """Fixtures for all tests: real audio, a real broker, a real sound server, both TFLite runtimes."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from importlib import resources, util
@@ -29,7 +30,8 @@ settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
-    """Refuse an environment that nobody defined."""
+    """Refuse an environment that nobody defined; let tests interrupt processes, though a job's shell ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if _TEST_ENV not in _RUNTIMES:
         raise pytest.UsageError(f"SONYC_TEST_ENV={_TEST_ENV!r}; it must be one of {', '.join(_RUNTIMES)}")
 
