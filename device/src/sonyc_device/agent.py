@@ -37,6 +37,8 @@ READ_S: Final = 1.0
 MAX_WAITING_CLIPS: Final = 6
 STOP_WITHIN_S: Final = 4.5
 PUBLISH_ON_STOP_S: Final = 1.0
+HANG_UP_S: Final = 1.0
+"""What a link takes to close, at most; a connection that is only being made is not waited for."""
 _POLL_S: Final = 0.2
 
 
@@ -176,7 +178,7 @@ class Agent:
         for timed in self._abandoned():
             self._counters.count_gap(_shed(timed.clip))
         parts.publisher.wait_until_empty(min(PUBLISH_ON_STOP_S, max(0.0, leave_by_s - time.monotonic())))
-        parts.publisher.stop(timeout_s=max(0.0, leave_by_s - time.monotonic()))
+        parts.publisher.stop(timeout_s=min(HANG_UP_S, max(0.0, leave_by_s - time.monotonic())))
 
     def _abandoned(self) -> Iterator[TimedClip]:
         while not self._all_labelled.is_set():
