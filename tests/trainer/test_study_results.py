@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 from sonyc_contract.bundle import EMBEDDING, Bundle, head_member, read_bundle
-from sonyc_contract.codec import decode
+from sonyc_contract.codec import decode, encode
 from sonyc_contract.errors import GoldenMismatchError
 from sonyc_contract.golden import self_test
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Scores
 from sonyc_contract.runtime import Runtime, open_interpreter
+from sonyc_trainer.embeddings.embedding import load_embedding
 from sonyc_trainer.errors import ExportError, StageError
 from sonyc_trainer.findings import read_findings
 from sonyc_trainer.folder import StudyFolder
@@ -26,7 +28,7 @@ from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
 from sonyc_trainer.summary import print_summary
 from sonyc_trainer.tables import CODED, PREDICTIONS, SELECTION, read_table, write_table
-from support.small_study import in_pool, small_study
+from support.small_study import RATE_HZ, in_pool, small_study
 
 TFLITE_FILES = (EMBEDDING, head_member("pcm"), head_member("v5"), head_member("any"))
 
@@ -183,6 +185,8 @@ def test_manifest_says_how_it_was_made(finished: StudyFolder, bundle: Bundle) ->
     assert manifest.storage_rate_hz == 16_000
     assert {agreement.n_clips for agreement in manifest.agreement.values()} == {3 * 12}, "heads x validation clips"
     assert set(manifest.agreement) == set(Runtime)
+    differences = [agreement.max_probability_difference for agreement in manifest.agreement.values()]
+    assert min(differences) > 1e-4, "int8 is never exactly what Keras gives"
     assert str(finished.study.dataset[0].path) not in manifest.model_dump_json()
     card = bundle.members["MODEL_CARD.md"].decode()
     assert "Licence: none." in card
@@ -209,7 +213,30 @@ def test_same_seed_gives_the_same_bytes(finished: StudyFolder, tmp_path: Path, t
     assert again.bundle.read_bytes() == finished.bundle.read_bytes()
 
 
-def test_another_seed_gives_another_head(
+def test_nothing_is_learned_from_test_clips(
+    own_copy: StudyFolder, finished: StudyFolder, tensorflow_pool: Executor
+) -> None:
+    """Noise in place of every test clip changes no model, no calibration and no threshold."""
+    rng = np.random.default_rng(0)
+    for level in own_copy.study.compress.levels:
+        coded = read_table(own_copy.coded(level), CODED)
+        for file in coded.loc[coded["split"] == "test", "file"]:
+            noise = rng.uniform(-0.5, 0.5, 2 * RATE_HZ).astype(np.float32)
+            (own_copy.of(Stage.COMPRESS) / file).write_bytes(encode(noise, RATE_HZ, level=level))
+    learned = (Stage.PRETRAIN, Stage.EMBED, Stage.TRAIN, Stage.EVALUATE)
+    for stage in learned:
+        shutil.rmtree(own_copy.of(stage))
+    for stage in learned:
+        run_stage(own_copy, in_pool(tensorflow_pool), stage)
+    models = [load_embedding(folder.embedding_model).model for folder in (own_copy, finished)]
+    assert models[0] == models[1]
+    for name in finished.head_names:
+        assert own_copy.head_model(name).read_bytes() == finished.head_model(name).read_bytes()
+    assert own_copy.head_specs.read_bytes() == finished.head_specs.read_bytes()
+    assert own_copy.predictions.read_bytes() != finished.predictions.read_bytes()
+
+
+def test_heads_of_other_settings_are_not_left(
     own_copy: StudyFolder, finished: StudyFolder, tensorflow_pool: Executor
 ) -> None:
     study = Study.model_validate(own_copy.study.model_dump() | {"train": {"levels": ["pcm"], "epochs": 3}})

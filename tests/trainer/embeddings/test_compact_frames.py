@@ -10,8 +10,12 @@ from sonyc_contract.codec import encode, round_trip
 from sonyc_contract.frontend import COMPACT, Frontend
 from sonyc_contract.levels import Level
 from sonyc_trainer.embeddings.compact import WINDOW_S
-from sonyc_trainer.embeddings.compact_frames import ClipFrames, CodedClip, write_frames
+from sonyc_trainer.embeddings.compact_frames import ClipFrames, CodedClip, make_frames, write_frames
+from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.shards import Shard
+from sonyc_trainer.stages import Stage
+from sonyc_trainer.tables import CODED, read_table
+from support.stage_runs import QUIET
 
 RATE_HZ = 48_000
 DURATIONS_S = (2.5, 0.4, 1.0)
@@ -50,3 +54,14 @@ def test_splits_and_lengths(frames: ClipFrames) -> None:
     assert frames.is_training.tolist() == [True, False, True]
     assert frames.n_frames.tolist() == [248, 96, 98]
     assert frames.truth.argmax(axis=1).tolist() == [7, 7, 7]
+
+
+def test_test_clips_are_not_among_them(finished: StudyFolder, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path, finished.study)
+    (tmp_path / finished.of(Stage.COMPRESS).name).symlink_to(finished.of(Stage.COMPRESS))
+    made = make_frames(folder, [Level.PCM, Level.V9], COMPACT, window_s=WINDOW_S, context=QUIET)
+    splits = read_table(finished.coded(Level.PCM), CODED)["split"]
+    for folders in made.values():
+        is_training = ClipFrames(folders).is_training
+        assert is_training.tolist() == [split == "train" for split in splits if split != "test"]
+        assert len(is_training) < len(splits)
