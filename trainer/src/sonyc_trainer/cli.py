@@ -305,7 +305,7 @@ def _folders(data: list[str] | None, urbansound8k: Path | None, esc10: Path | No
 
 def _say(outcome: "StageOutcome") -> None:
     done = "kept" if outcome.is_kept else f"{outcome.duration_s:.1f} s"
-    print(f"{outcome.stage:<9} {done}", file=sys.stderr)
+    print(f"{outcome.stage:<12} {done}", file=sys.stderr)
 
 
 def _conclude(folder: "StudyFolder", outcomes: "list[StageOutcome]", *, as_json: bool) -> None:

@@ -44,7 +44,7 @@ class StudyStatus:
     def as_text(self) -> str:
         """Give it as lines for a terminal."""
         done = {outcome.stage: f"{outcome.duration_s:8.1f} s" for outcome in self.stages}
-        lines = [self.name, "", *(f"  {stage:<10}{done.get(stage, '       -')}" for stage in Stage)]
+        lines = [self.name, "", *(f"  {stage:<13}{done.get(stage, '       -')}" for stage in Stage)]
         if self.ledger:
             lines += ["", *(f"  {n:>7}  {rule}" for _, rule, n in self.ledger)]
         for number, (label, splits) in enumerate(self.breakdown.items()):

@@ -48,7 +48,7 @@ def print_summary(folder: StudyFolder) -> None:
     table.add_section()
     table.add_row("MB per hour", *(f"{summary['bytes_per_hour'][level] / 1e6:.1f}" for level in summary["levels"]))
     console = Console()
-    console.print(f"Accuracy/macro-F1 in %, {summary['split']} clips; rows trained, columns tested", highlight=False)
+    console.print(f"Accuracy/macro-F1 in %, {summary['split']} clips, first seed; columns tested", highlight=False)
     console.print(table)
     for line in summary["verdict"]:
         console.print(line, highlight=False)

@@ -87,7 +87,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     write_csv(target / "levels.csv", [_level_row(folder, level) for level in folder.study.compress.levels], LEVELS)
     write_findings(target, _findings(folder, scored, calibration))
     write_whole(folder.head_specs, json.dumps(_document(specs[0]), indent=1).encode())
-    write_notes(folder.notes(Stage.EVALUATE), [*_notes(cells), *_source_notes(folder, cells)])
+    write_notes(folder.notes(Stage.EVALUATE), [*_notes(cells), *_source_notes(folder, scored)])
 
 
 def _scored(folder: StudyFolder, of: SplitOutputs, specs: Sequence[Mapping[str, HeadSpec]]) -> Scored:
@@ -243,16 +243,21 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
     return notes
 
 
-def _source_notes(folder: StudyFolder, cells: Sequence[Cell]) -> list[str]:
+def _source_notes(folder: StudyFolder, scored: Mapping[str, Scored]) -> list[str]:
     """Name the classes that only a smaller dataset has: they may be known by how that set was recorded."""
     selected = read_table(folder.selection, SELECTION)
     largest = selected["dataset"].mode()[0]
-    cell = next((cell for cell in cells if cell.split == TEST), cells[0])
-    with_it = macro_f1(cell.truth, cell.decided)
+    of = scored[TEST if TEST in scored else VALIDATION]
+    datasets = selected.explode("labels").groupby("labels")["dataset"].unique()
     return [
-        f"Only dataset {datasets[0]} has {label}, so that its sound may give the class away: macro-F1 of head "
-        f"{cell.trained} at {cell.tested} is {macro_f1(cell.truth, cell.decided, without=str(label)):.3f} without that "
-        f"class, {with_it:.3f} with it."
-        for label, datasets in selected.explode("labels").groupby("labels")["dataset"].unique().items()
-        if len(datasets) == 1 and datasets[0] != largest
+        f"Only dataset {names[0]} has {label}, so that its sound may give the class away: macro-F1 of head "
+        f"{of.outputs.heads[0]} at {of.outputs.levels[0]} is {_macro_f1(of, without=str(label)):.3f} without that "
+        f"class, {_macro_f1(of):.3f} with it."
+        for label, names in datasets.items()
+        if len(names) == 1 and names[0] != largest
     ]
+
+
+def _macro_f1(of: Scored, *, without: str | None = None) -> float:
+    """Give that of the first head at the first level, mean over seeds."""
+    return float(np.mean([macro_f1(of.outputs.truth, of_seed[0, 0], without=without) for of_seed in of.decided]))
