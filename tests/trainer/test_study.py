@@ -107,6 +107,16 @@ def test_command_line_goes_before_the_file_and_paths_are_absolute(
     assert load_study(path, folders={"mine": Path("given")}).dataset[0].path == tmp_path / "given"
 
 
+@pytest.mark.parametrize("text", ['weights = "none.bundle"', 'kind = "tflite:none.tflite"'])
+def test_missing_file_of_an_embedding_is_noticed_at_once(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, FOLDERS + f'path = "."\n[embedding]\n{text}')
+    with pytest.raises(ConfigError, match=rf"\[embedding\]: {tmp_path}/none\.\w+ is not there"):
+        load_study(path)
+    (tmp_path / "none.bundle").touch()
+    (tmp_path / "none.tflite").touch()
+    load_study(path)
+
+
 def test_published_studies_can_be_loaded(repository: Path, tmp_path: Path) -> None:
     paths = sorted((repository / "trainer" / "studies").glob("*.toml"))
     assert {"street-scenes", "urbansound8k-esc10"} <= {path.stem for path in paths}
