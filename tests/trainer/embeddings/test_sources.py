@@ -155,4 +155,6 @@ def test_model_paths_count_from_the_study(tmp_path: Path) -> None:
     study.write_text(
         'name = "s"\n[[dataset]]\nname = "d"\nformat = "scenes"\nscenes = {}\n[embedding]\nkind = "tflite:m/e.tflite"\n'
     )
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "e.tflite").touch()
     assert load_study(study).embedding.model_path == tmp_path / "m" / "e.tflite"
