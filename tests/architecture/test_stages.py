@@ -7,27 +7,12 @@ import pytest
 from sonyc_trainer.pipeline import MODULES
 from support.source_imports import Import, imports_of
 
-# Every module of the agent has its place here.
-AGENT_STAGES = (
-    *("microphone", "file_source", "ring", "cutter"),
-    *("classification", "labelling", "store"),
-    *("outbox", "publisher", "mqtt"),
-)
-# What stages and their surroundings share: nouns, protocols, settings, errors.
-AGENT_SHARED = ("capture", "clips", "clock", "config", "errors", "messenger")
-# What puts stages together or stands beside them; no stage may import it.
-AGENT_AROUND = (
-    "__init__",
-    "__main__",
-    "agent",
-    "assembly",
-    "audio_files",
-    "bundles",
-    "cli",
-    "logs",
-    "preflight",
-    "state",
-)
+# The agent's parts are sub-packages: each may import itself and what is shared, and `agent.py` joins them.
+AGENT_PARTS = ("capture", "storing", "messaging")
+# Stages beside the parts.
+AGENT_STAGES = ("classification", "labelling")
+# What parts and their surroundings share: nouns, protocols, settings, errors.
+AGENT_SHARED = ("capture.source", "capture.clips", "clock", "config", "errors")
 
 TRAINER_STAGES = "sonyc_trainer.stages"
 
@@ -51,22 +36,28 @@ def trainer_stages(repository: Path) -> list[str]:
     return [f"{TRAINER_STAGES}.{path.stem}" for path in sorted(folder.glob("[!_]*.py"))]
 
 
-def test_every_module_of_the_agent_has_its_place(repository: Path) -> None:
+@pytest.mark.parametrize("part", [*AGENT_PARTS, *AGENT_STAGES])
+def test_agent_part_imports_only_itself_and_what_is_shared(part: str, agent_imports: list[Import]) -> None:
+    allowed = [f"sonyc_device.{name}" for name in (part, *AGENT_SHARED)]
+    its_own = [found for found in agent_imports if f"{found.importer}.".startswith(f"sonyc_device.{part}.")]
+    assert not [
+        str(found)
+        for found in its_own
+        if found.name not in ("sonyc_device", "sonyc_device.__version__")
+        and not any(found.is_within(name) for name in allowed)
+    ]
+
+
+def test_agent_has_these_parts(repository: Path) -> None:
     folder = repository / "device/src/sonyc_device"
-    modules = {path.relative_to(folder).parts[0].removesuffix(".py") for path in folder.rglob("*.py")}
-    assert modules == {*AGENT_STAGES, *AGENT_SHARED, *AGENT_AROUND}
+    found = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert found - {"bundles"} == set(AGENT_PARTS)
 
 
-@pytest.mark.parametrize("stage", AGENT_STAGES)
-def test_agent_stage_imports_only_what_is_shared(stage: str, agent_imports: list[Import]) -> None:
-    its_own = [found for found in agent_imports if _module(found.importer) == stage]
-    allowed = (stage, "__init__", "__version__", *AGENT_SHARED)
-    assert not [str(found) for found in its_own if _module(found.name) not in allowed]
-
-
-def test_agent_puts_its_stages_together(agent_imports: list[Import]) -> None:
-    joined = {_module(found.name) for found in agent_imports if _module(found.importer) == "agent"}
-    assert joined >= {"cutter", "ring", "classification", "store", "outbox", "publisher"}
+def test_agent_puts_its_parts_together(agent_imports: list[Import]) -> None:
+    joined = {found.name for found in agent_imports if found.importer == "sonyc_device.agent"}
+    for part in (*AGENT_PARTS, *AGENT_STAGES):
+        assert any(f"{name}.".startswith(f"sonyc_device.{part}.") for name in joined), part
 
 
 def test_nothing_imports_a_stage_of_the_trainer(trainer_imports: list[Import], trainer_stages: list[str]) -> None:
@@ -75,7 +66,3 @@ def test_nothing_imports_a_stage_of_the_trainer(trainer_imports: list[Import], t
 
 def test_pipeline_loads_every_stage_by_name(trainer_stages: list[str]) -> None:
     assert sorted(f"{TRAINER_STAGES}.{name}" for name in MODULES.values()) == trainer_stages
-
-
-def _module(name: str) -> str:
-    return name.split(".")[1] if "." in name else "__init__"

@@ -20,17 +20,17 @@ from sonyc_contract.messages import ClockQuality
 from sonyc_contract.recognise import Embedder
 from sonyc_contract.runtime import Interpreter, open_interpreter
 from sonyc_device.agent import Agent, Outcome, Parts
-from sonyc_device.capture import GapCause, SampleSink
+from sonyc_device.capture.cutter import Cutter
+from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.source import GapCause, SampleSink
 from sonyc_device.classification import Classifier
 from sonyc_device.clock import SystemClock
 from sonyc_device.config import Classified
-from sonyc_device.cutter import Cutter
 from sonyc_device.errors import CaptureError, CaptureStalledError
 from sonyc_device.labelling import NodeFacts
-from sonyc_device.outbox import Bounds, Outbox
-from sonyc_device.publisher import Publisher, PublisherSettings
-from sonyc_device.ring import Ring
-from sonyc_device.store import ClipStore
+from sonyc_device.messaging.outbox import Bounds, Outbox
+from sonyc_device.messaging.publisher import Publisher, PublisherSettings
+from sonyc_device.storing.store import ClipStore
 from support.messengers import FakeMessenger
 from support.processes import wait_until
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sonyc_device.errors import MessengerError
-from sonyc_device.messenger import Acknowledged, Event, Lost
+from sonyc_device.messaging.messenger import Acknowledged, Event, Lost
 
 
 @dataclass

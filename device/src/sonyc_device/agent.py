@@ -18,18 +18,18 @@ from sonyc_contract.errors import ContractError
 from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, dump_message
 from sonyc_contract.messages import Clip as ClipFacts
 from sonyc_contract.recognise import Scores
-from sonyc_device.capture import AudioSource, Block, End, Gap, GapCause
+from sonyc_device.capture.clips import Clip, TimedClip
+from sonyc_device.capture.cutter import Cutter
+from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.source import AudioSource, Block, End, Gap, GapCause
 from sonyc_device.classification import Classifier
-from sonyc_device.clips import Clip, TimedClip
 from sonyc_device.clock import Clock, utc_of_sample
 from sonyc_device.config import Classified
-from sonyc_device.cutter import Cutter
 from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, StoreError
 from sonyc_device.labelling import NodeFacts, Verdict, label_event, stored_clip
-from sonyc_device.outbox import LABEL, Outbox
-from sonyc_device.publisher import Publisher
-from sonyc_device.ring import Ring
-from sonyc_device.store import ClipStore
+from sonyc_device.messaging.outbox import LABEL, Outbox
+from sonyc_device.messaging.publisher import Publisher
+from sonyc_device.storing.store import ClipStore
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -11,22 +11,22 @@ from typing import Final
 from sonyc_contract.bundle import Bundle, read_bundle
 from sonyc_contract.errors import ConfigError
 from sonyc_device.agent import Agent, Counters, Parts
-from sonyc_device.audio_files import find_audio
 from sonyc_device.bundles import default_bundle_path
-from sonyc_device.capture import AudioSource
+from sonyc_device.capture.audio_files import find_audio
+from sonyc_device.capture.cutter import Cutter
+from sonyc_device.capture.files import FileSource
+from sonyc_device.capture.microphone import MicrophoneSource
+from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.source import AudioSource
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import SystemClock
 from sonyc_device.config import CaptureKind, CaptureSettings, MqttSettings, NodeConfig, OutboxSettings, StoreMode
-from sonyc_device.cutter import Cutter
-from sonyc_device.file_source import FileSource
 from sonyc_device.labelling import NodeFacts
-from sonyc_device.microphone import MicrophoneSource
-from sonyc_device.mqtt import Login, MqttMessenger
-from sonyc_device.outbox import Bounds, Outbox
-from sonyc_device.publisher import Publisher, PublisherSettings
-from sonyc_device.ring import Ring
+from sonyc_device.messaging.mqtt import Login, MqttMessenger
+from sonyc_device.messaging.outbox import Bounds, Outbox
+from sonyc_device.messaging.publisher import Publisher, PublisherSettings
 from sonyc_device.state import state_folder
-from sonyc_device.store import ClipStore
+from sonyc_device.storing.store import ClipStore
 
 RING_S: Final = 10.0
 STALLED_AFTER_S: Final = 10.0

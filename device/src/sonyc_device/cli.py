@@ -159,7 +159,7 @@ def _classify(arguments: argparse.Namespace) -> int:
 
 def _classify_all(classifier: "Classifier", named: Path, level: Level) -> int:
     """Classify a file, or every one in a folder; one that is bad does not keep the others from being done."""
-    from sonyc_device.audio_files import find_audio
+    from sonyc_device.capture.audio_files import find_audio
 
     try:
         files = find_audio([named])

@@ -10,7 +10,7 @@ from sonyc_contract.labels import by_label
 from sonyc_contract.levels import Level
 from sonyc_contract.messages import AudioRecord, Clip, LabelEvent, SoundLevel, StoredClip
 from sonyc_contract.recognise import Scores
-from sonyc_device.clips import TimedClip
+from sonyc_device.capture.clips import TimedClip
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonyc_device.errors import OutboxError
-from sonyc_device.outbox import LABEL, Bounds, Outbox
+from sonyc_device.messaging.outbox import LABEL, Bounds, Outbox
 
 ROOMY = Bounds(max_rows=1000, max_bytes=1_000_000, max_age_s=1e9)
 

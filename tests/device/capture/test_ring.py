@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonyc_device.capture import Block, End, Gap, GapCause
+from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.source import Block, End, Gap, GapCause
 from sonyc_device.errors import CaptureError, CaptureStalledError
-from sonyc_device.ring import Ring
 from support.processes import wait_until
 
 

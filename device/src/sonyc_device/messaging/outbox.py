@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sonyc_device.errors import OutboxError
-from sonyc_device.messenger import Message
+from sonyc_device.messaging.messenger import Message
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sonyc_device.errors import MessengerError
-from sonyc_device.messenger import Acknowledged, Event, Link, Lost
+from sonyc_device.messaging.messenger import Acknowledged, Event, Link, Lost
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client

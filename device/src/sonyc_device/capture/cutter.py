@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sonyc_device.capture import Block, End, Gap, GapCause, Int16Array
-from sonyc_device.clips import Clip
+from sonyc_device.capture.clips import Clip
+from sonyc_device.capture.source import Block, End, Gap, GapCause, Int16Array
 
 
 class Cutter:

@@ -6,7 +6,7 @@ import pytest
 
 from sonyc_contract.audio import read_audio
 from sonyc_contract.errors import AudioError
-from sonyc_device.audio_files import find_audio
+from sonyc_device.capture.audio_files import find_audio
 
 
 def test_folders_give_their_audio_files_in_order_and_files_are_taken_as_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sonyc_device.capture import GapCause, SampleSink
+from sonyc_device.capture.source import GapCause, SampleSink
 from sonyc_device.errors import CaptureError
 
 _LOGGER = logging.getLogger(__name__)

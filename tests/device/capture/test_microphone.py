@@ -12,10 +12,10 @@ import pytest
 import soundfile
 
 from sonyc_contract.messages import LabelEvent
-from sonyc_device.capture import Block, End, Gap, GapCause
+from sonyc_device.capture.microphone import MicrophoneSource, check_microphone, input_names
+from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.source import Block, End, Gap, GapCause
 from sonyc_device.errors import CaptureError
-from sonyc_device.microphone import MicrophoneSource, check_microphone, input_names
-from sonyc_device.ring import Ring
 from support.agents import AgentProcess
 from support.broker import Mosquitto, free_port
 from support.pulse import PulseServer, PulseSource

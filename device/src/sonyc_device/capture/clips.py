@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sonyc_contract.messages import ClockQuality
-from sonyc_device.capture import Int16Array
+from sonyc_device.capture.source import Int16Array
 
 
 @dataclass(frozen=True)

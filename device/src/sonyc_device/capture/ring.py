@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sonyc_device.capture import Block, End, Gap, GapCause, Int16Array
+from sonyc_device.capture.source import Block, End, Gap, GapCause, Int16Array
 from sonyc_device.errors import CaptureError, CaptureStalledError
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sonyc_device.errors import MessengerError
-from sonyc_device.messenger import Acknowledged, Event, Lost
-from sonyc_device.mqtt import Login, MqttMessenger
+from sonyc_device.messaging.messenger import Acknowledged, Event, Lost
+from sonyc_device.messaging.mqtt import Login, MqttMessenger
 from support.broker import Mosquitto, free_port
 from support.embedded_broker import EmbeddedBroker
 from support.processes import wait_until

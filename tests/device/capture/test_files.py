@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from sonyc_contract.audio import resample, to_int16
-from sonyc_device.capture import Block, End, GapCause, Int16Array
+from sonyc_device.capture.files import FileSource
+from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.source import Block, End, GapCause, Int16Array
 from sonyc_device.errors import CaptureError
-from sonyc_device.file_source import FileSource
-from sonyc_device.ring import Ring
 from support.signals import noise, write_wav
 
 RATE_HZ = 16_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sonyc_device.errors import MessengerError
-from sonyc_device.messenger import Acknowledged, Event, Link, Lost, MessageStore, Messenger
+from sonyc_device.messaging.messenger import Acknowledged, Event, Link, Lost, MessageStore, Messenger
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sonyc_contract.audio import read_audio, resample, to_int16
 from sonyc_contract.errors import AudioError
-from sonyc_device.capture import Int16Array, SampleSink
+from sonyc_device.capture.source import Int16Array, SampleSink
 from sonyc_device.errors import CaptureError
 
 _LOGGER = logging.getLogger(__name__)

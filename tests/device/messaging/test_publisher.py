@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sonyc_device.messenger import Lost
-from sonyc_device.outbox import LABEL, Bounds, Outbox
-from sonyc_device.publisher import Publisher, PublisherSettings
+from sonyc_device.messaging.messenger import Lost
+from sonyc_device.messaging.outbox import LABEL, Bounds, Outbox
+from sonyc_device.messaging.publisher import Publisher, PublisherSettings
 from support.messengers import FakeMessenger
 from support.processes import wait_until
 

@@ -13,7 +13,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.messages import ClockQuality, StoredClip
 from sonyc_contract.stored import read_sidecar
 from sonyc_device.errors import StoreError
-from sonyc_device.store import ClipStore
+from sonyc_device.storing.store import ClipStore
 from support.signals import noise
 
 SESSION = "0123456789abcdef"

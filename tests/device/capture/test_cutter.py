@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonyc_device.capture import Block, End, Gap, GapCause
-from sonyc_device.clips import Clip
-from sonyc_device.cutter import Cutter
+from sonyc_device.capture.clips import Clip
+from sonyc_device.capture.cutter import Cutter
+from sonyc_device.capture.source import Block, End, Gap, GapCause
 
 CLIP, MIN = 50, 8
 

@@ -1,0 +1,1 @@
+"""From a microphone, or from files in its place, to clips."""

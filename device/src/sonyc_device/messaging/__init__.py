@@ -1,0 +1,1 @@
+"""What the node says, and what it is told."""

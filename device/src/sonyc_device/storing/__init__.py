@@ -1,0 +1,1 @@
+"""What reaches the disk, and for how long."""
