@@ -29,6 +29,7 @@ from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, 
 from sonyc_device.labelling import NodeFacts, Verdict, label_event, stored_clip
 from sonyc_device.messaging.outbox import LABEL, Outbox
 from sonyc_device.messaging.publisher import Publisher
+from sonyc_device.running.notify import ServiceManager
 from sonyc_device.storing.store import ClipStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Parts:
         classified: What is given to the recogniser.
         samples_per_s: How fast the source delivers; infinity for as fast as it is taken.
         counters: What happens is counted here.
+        manager: Who started us, and wants to know how we are.
     """
 
     source: AudioSource
@@ -107,6 +109,7 @@ class Parts:
     classified: Classified
     samples_per_s: float
     counters: Counters = field(default_factory=Counters)
+    manager: ServiceManager = field(default_factory=ServiceManager)
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,7 @@ class Agent:
     def _leave(self, leave_by_s: float) -> None:
         """Finish the clip in work, give its label a moment to go out, and hang up; unsent labels stay in the outbox."""
         parts = self._parts
+        parts.manager.tell(STOPPING=1, STATUS="finishing the clip in work")
         parts.source.stop()
         self._all_labelled.wait(max(0.0, leave_by_s - PUBLISH_ON_STOP_S - time.monotonic()))
         for timed in self._abandoned():
@@ -206,12 +210,18 @@ class Agent:
     def _captured(self) -> Iterator[Block | Gap | End]:
         """Give what the ring gives, up to the end of capture."""
         item: Block | Gap | End | None = None
+        is_recording = False
         while not isinstance(item, End):
-            is_first = item is None
             item = self._read()
-            if is_first and isinstance(item, Block):
-                _LOGGER.info("recording", extra={"run": self._parts.facts.run})
+            if isinstance(item, Block) and not is_recording:
+                is_recording = True
+                self._say_recording()
             yield item
+
+    def _say_recording(self) -> None:
+        """Say that samples have come; not before, because a device may open and stay mute."""
+        _LOGGER.info("recording", extra={"run": self._parts.facts.run})
+        self._parts.manager.tell(READY=1, STATUS="recording")
 
     def _read(self) -> Block | Gap | End:
         try:

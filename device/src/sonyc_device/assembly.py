@@ -25,6 +25,7 @@ from sonyc_device.labelling import NodeFacts
 from sonyc_device.messaging.mqtt import Login, MqttMessenger
 from sonyc_device.messaging.outbox import Bounds, Outbox
 from sonyc_device.messaging.publisher import Publisher, PublisherSettings
+from sonyc_device.running.notify import service_manager
 from sonyc_device.state import state_folder
 from sonyc_device.storing.store import ClipStore
 
@@ -70,6 +71,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     classified=config.classify.what,
                     samples_per_s=_samples_per_s(config.capture),
                     counters=counters,
+                    manager=service_manager(),
                 )
             )
         finally:

@@ -6,6 +6,8 @@ DeviceError
 ├── StoreError            a clip cannot be written
 ├── OutboxError           a label cannot be kept for publishing
 ├── MessengerError        the broker is not reached, refuses, or is lost
+├── StatusError           what the agent is doing cannot be found out
+│   └── NotRunningError       no agent runs
 └── AgentRunningError     another agent uses the same state folder
 """
 
@@ -36,3 +38,11 @@ class MessengerError(DeviceError):
 
 class AgentRunningError(DeviceError):
     """Another agent uses the same state folder."""
+
+
+class StatusError(DeviceError):
+    """What the agent is doing cannot be found out."""
+
+
+class NotRunningError(StatusError):
+    """No agent runs with this state folder."""
