@@ -51,7 +51,7 @@ def test_agent_part_imports_only_itself_and_what_is_shared(part: str, agent_impo
 def test_agent_has_these_parts(repository: Path) -> None:
     folder = repository / "device/src/sonyc_device"
     found = {path.parent.name for path in folder.glob("*/__init__.py")}
-    assert found - {"bundles"} == set(AGENT_PARTS)
+    assert found - {"bundles", "cli"} == set(AGENT_PARTS)
 
 
 def test_agent_puts_its_parts_together(agent_imports: list[Import]) -> None:

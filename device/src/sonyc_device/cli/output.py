@@ -1,0 +1,75 @@
+"""What all commands share: exit codes, printed reports, and arguments that several take."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from sonyc_contract.errors import LevelError
+from sonyc_contract.levels import Level, parse_level
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    Commands = _SubParsersAction[argparse.ArgumentParser]
+
+OK, FAILURE, USAGE, DEGRADED = 0, 1, 2, 3
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Let a command print JSON."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Let a command take the TFLite runtime."""
+    parser.add_argument(
+        "--runtime", choices=("litert", "tflite"), default="litert", help="TFLite runtime (default %(default)s)"
+    )
+
+
+def report(document: Mapping[str, object], *, as_json: bool) -> None:
+    """Print a document as JSON, or as a line per value."""
+    if as_json:
+        print(json.dumps(document))
+        return
+    rows = list(_rows(document))
+    width = max(len(key) for key, _ in rows)
+    for key, text in rows:
+        print(f"{key:<{width}} {text}")
+
+
+def level(text: str) -> Level:
+    """Read an argument as a level."""
+    try:
+        return parse_level(text)
+    except LevelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def seconds(text: str) -> float:
+    """Read an argument as a number of seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return value
+
+
+def fail(error: Exception | str, code: int) -> int:
+    """Print an error in one line, and give the exit code."""
+    sys.stdout.flush()
+    print(f"sonyc-device: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _rows(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", text) for inner, text in _rows(value))
+        else:
+            yield key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
