@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,6 +31,7 @@ from sonyc_device.messaging.outbox import LABEL, Outbox
 from sonyc_device.messaging.publisher import Publisher
 from sonyc_device.running.notify import ServiceManager
 from sonyc_device.storing.store import ClipStore
+from sonyc_device.supervision import TICK_S, Duty, Supervision
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class Parts:
         facts: What is the same in every label.
         classified: What is given to the recogniser.
         samples_per_s: How fast the source delivers; infinity for as fast as it is taken.
+        duties: What the calling thread does meanwhile.
         counters: What happens is counted here.
         manager: Who started us, and wants to know how we are.
     """
@@ -108,6 +110,7 @@ class Parts:
     facts: NodeFacts
     classified: Classified
     samples_per_s: float
+    duties: Sequence[Duty] = ()
     counters: Counters = field(default_factory=Counters)
     manager: ServiceManager = field(default_factory=ServiceManager)
 
@@ -135,6 +138,7 @@ class Agent:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._counters = parts.counters
+        self._supervision = Supervision(parts.duties)
         self._clips: queue.Queue[TimedClip | None] = queue.Queue(MAX_WAITING_CLIPS)
         self._stop_requested = False
         self._all_labelled = threading.Event()
@@ -160,16 +164,27 @@ class Agent:
         parts.publisher.start()
         for target, name in ((self._cut_all, "cutter"), (self._label_all, "labeller")):
             threading.Thread(target=target, name=name, daemon=True).start()
-        self._news.get()  # that all is labelled, or that it is time to stop
+        self._supervise()
         if not self._stop_requested and self._error is None:  # what supervises us may restart a lost microphone
             self._drain(drain_timeout_s)
         self._leave(time.monotonic() + STOP_WITHIN_S)
         self._log_summary()
         return Outcome(parts.outbox.n_rows, self._counters.n_failures, self._stop_requested, self._error)
 
+    def _supervise(self) -> None:
+        """Do the duties until all is labelled, or until it is time to stop."""
+        while True:
+            try:
+                self._news.get(timeout=TICK_S)
+            except queue.Empty:
+                self._supervision.run_due()
+            else:
+                return
+
     def _drain(self, timeout_s: float) -> None:
         until_s = time.monotonic() + timeout_s
         while not self._stop_requested and time.monotonic() < until_s:
+            self._supervision.run_due()
             if self._parts.publisher.wait_until_empty(_POLL_S):
                 return
 
@@ -181,6 +196,7 @@ class Agent:
         self._all_labelled.wait(max(0.0, leave_by_s - PUBLISH_ON_STOP_S - time.monotonic()))
         for timed in self._abandoned():
             self._counters.count_gap(_shed(timed.clip))
+        self._supervision.run_last()
         parts.publisher.wait_until_empty(min(PUBLISH_ON_STOP_S, max(0.0, leave_by_s - time.monotonic())))
         parts.publisher.stop(timeout_s=min(HANG_UP_S, max(0.0, leave_by_s - time.monotonic())))
 
