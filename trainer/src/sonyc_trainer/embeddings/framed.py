@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sonyc_contract.audio import FloatArray, resample
 from sonyc_contract.errors import ModelError
 from sonyc_contract.frontend import OPENL3, Frontend
-from sonyc_contract.runtime import Interpreter, Runtime, open_interpreter
+from sonyc_contract.runtime import Interpreter
+from sonyc_trainer.embeddings.ncnn_network import NcnnInterpreter
 from sonyc_trainer.quiet import NOWHERE, output_to
 
 _OPENL3_RANGE_DB: Final = 80.0
@@ -63,7 +64,7 @@ class FramedEmbedding:
 
     Attributes:
         spec: Windows, features and size.
-        model: The TFLite file.
+        model: The TFLite file of a model that takes the waveform; else a network for ncnn.
     """
 
     spec: FramedSpec
@@ -76,15 +77,14 @@ class FramedEmbedding:
         return f"{self.spec.frontend_id}+{hashlib.sha256(document).hexdigest()[:16]}"
 
     def open(self) -> "FramedEmbedder":
-        """Load the model on one thread of ai-edge-litert.
+        """Load the model on one thread of ai-edge-litert or ncnn.
 
         Raises:
             ModelError: the runtime is missing or cannot load it.
         """
         if self.spec.features is Features.WAVEFORM:
             return FramedEmbedder(self.spec, WaveformInterpreter(self.model))
-        with output_to(NOWHERE):
-            return FramedEmbedder(self.spec, open_interpreter(self.model, runtime=Runtime.LITERT))
+        return FramedEmbedder(self.spec, NcnnInterpreter(self.model))
 
 
 class FramedEmbedder:
