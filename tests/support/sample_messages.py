@@ -16,6 +16,7 @@ _CLIP: Final[dict[str, Any]] = {
     "start_utc": datetime(2026, 11, 23, 14, 5, 6, 789_000, tzinfo=UTC),
     "clock": ClockQuality.SYNCED,
     "sample_index": 480_000,
+    "capture_rate_hz": 48_000,
     "duration_s": 10.0,
     "level": Level.V5,
     "storage_rate_hz": 48_000,
@@ -42,7 +43,10 @@ STORED: Final[dict[str, Any]] = {
     "sha256": "b" * 64,
     "n_bytes": 71_000,
     "encoder": "pedalboard-0.9.26",
+    "bundle": "a" * 64,
+    "head": "v5",
     "probabilities": by_label([0.5] * 8),
+    "reason": AudioReason.MODE_ALL,
 }
 
 

@@ -28,7 +28,13 @@ class AudioReason(StrEnum):
     """Why a clip's audio was kept, or why not."""
 
     MODE_ALL = "mode-all"
+    DETECTION = "detection"
+    FRACTION = "fraction"
     MODE_NONE = "mode-none"
+    NO_DETECTION = "no-detection"
+    NOT_IN_FRACTION = "not-in-fraction"
+    VETO = "veto"
+    NO_SPACE = "no-space"
     WRITE_FAILED = "write-failed"
 
 
@@ -79,6 +85,8 @@ NodeId = Annotated[str, Field(pattern=NODE_ID_PATTERN)]
 HeadName = Annotated[str, Field(pattern=r"^(any|pcm|v[0-9])$")]
 RandomId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+"""Of an age recipient: the first 16 digits of the SHA-256 of its text."""
 
 
 class Message(BaseModel):
@@ -119,6 +127,7 @@ class Clip(Message):
     start_utc: UtcTime
     clock: ClockQuality
     sample_index: int = Field(ge=0, description="of the first sample, counted within the run at the capture rate")
+    capture_rate_hz: int = Field(gt=0)
     duration_s: float = Field(gt=0)
     level: Level
     storage_rate_hz: int = Field(gt=0)
@@ -149,20 +158,37 @@ class LabelEvent(Clip):
     silent: bool
 
 
+class Sealed(Message):
+    """The form in which a clip lies on the disk when it is encrypted with age."""
+
+    file: str = Field(pattern=r"^[0-9a-f]{16}-[1-9][0-9]*\.(mp3|flac)\.age$", description="<audio_file>.age")
+    sha256: Sha256 = Field(description="of the sealed file")
+    n_bytes: int = Field(gt=0, description="of the sealed file")
+    recipients: tuple[Fingerprint, ...] = Field(
+        min_length=1, description="whose keys open it: of each recipient the first 16 digits of its text's SHA-256"
+    )
+
+
 class StoredClip(Clip):
-    """The sidecar beside a stored clip's audio."""
+    """The sidecar beside a stored clip's audio. It is never sealed, and says no more of the sound than the label."""
 
     schema_id: Literal["sonyc.clip/1"] = Field(default=CLIP_SCHEMA, alias="schema")
     audio_file: str = Field(pattern=r"^[0-9a-f]{16}-[1-9][0-9]*\.(mp3|flac)$", description="<clip_id>.<mp3 or flac>")
-    sha256: Sha256 = Field(description="of the audio file")
-    n_bytes: int = Field(gt=0)
+    sha256: Sha256 = Field(description="of the audio file, unsealed")
+    n_bytes: int = Field(gt=0, description="of the audio file, unsealed")
     encoder: str
+    bundle: Sha256 = Field(description="SHA-256 of the bundle")
+    head: HeadName = Field(description="the head that gave the probabilities: a level's, or any")
     probabilities: PerClass
+    reason: AudioReason = Field(description="why the clip was kept")
+    sealed: Sealed | None = Field(default=None, description="null where the audio lies there in clear")
 
     @model_validator(mode="after")
-    def _audio_is_named_after_clip(self) -> Self:
+    def _files_are_named_after_clip(self) -> Self:
         if self.audio_file != f"{self.clip_id}{self.level.suffix}":
             raise ValueError(f"audio_file {self.audio_file} is not that of clip {self.clip_id} at level '{self.level}'")
+        if self.sealed is not None and self.sealed.file != f"{self.audio_file}.age":
+            raise ValueError(f"sealed.file {self.sealed.file} is not that of {self.audio_file}")
         return self
 
 

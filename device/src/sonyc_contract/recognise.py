@@ -92,6 +92,9 @@ class Scores:
         n_windows: Over how many windows the clip was pooled.
         is_short: Whether the clip was shorter than one window and filled with zeros.
         is_silent: Whether every sample was zero.
+        peaks: float64 [8], the highest probability that any single window has of each class. A mean over windows hides
+            what is short: 4 s of children's voices within 10 s of other street sound were over the default bundle's
+            threshold in 16 % of 80 clips at v5, their best window in 82 %.
     """
 
     probabilities: Probabilities
@@ -100,6 +103,7 @@ class Scores:
     n_windows: int
     is_short: bool
     is_silent: bool
+    peaks: Probabilities
 
 
 class Embedder:
@@ -197,6 +201,7 @@ class Recogniser:
             raise ModelError(f"head-{head} gives {logits[~np.isfinite(logits)][0]} for a clip of finite samples")
         spec = self.head_specs.get(head, HeadSpec())
         probabilities = calibrated(logits, spec.calibration)
+        peaks = calibrated(self.heads[head].run(embeddings), spec.calibration).max(axis=0)
         return Scores(
             probabilities=probabilities,
             detections=detections(probabilities, spec.thresholds),
@@ -204,6 +209,7 @@ class Recogniser:
             n_windows=len(embeddings),
             is_short=len(samples) < self.embedder.spec.window_s * rate_hz,
             is_silent=not bool(np.any(samples)),
+            peaks=np.maximum(peaks, probabilities),
         )
 
 

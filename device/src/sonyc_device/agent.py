@@ -319,7 +319,10 @@ class Agent:
         if self._parts.store is None:
             return AudioRecord(kept=False, reason=AudioReason.MODE_NONE, n_bytes=len(data))
         try:
-            self._parts.store.write(stored_clip(clip, data, scores), data)
+            sidecar = stored_clip(
+                clip, data, scores, bundle=self._parts.classifier.bundle, reason=AudioReason.MODE_ALL
+            )
+            self._parts.store.write(sidecar, data)
         except StoreError as error:
             self._counters.clips_not_stored += 1
             _LOGGER.error("audio not kept: %s", error)

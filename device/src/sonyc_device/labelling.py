@@ -8,7 +8,7 @@ from sonyc_contract.codec import encoder_version
 from sonyc_contract.files import sha256_hex
 from sonyc_contract.labels import by_label
 from sonyc_contract.levels import Level
-from sonyc_contract.messages import AudioRecord, Clip, LabelEvent, SoundLevel, StoredClip
+from sonyc_contract.messages import AudioReason, AudioRecord, Clip, LabelEvent, SoundLevel, StoredClip
 from sonyc_contract.recognise import Scores
 from sonyc_device.capture.clips import TimedClip
 
@@ -44,6 +44,7 @@ class NodeFacts:
             start_utc=timed.start_utc,
             clock=timed.clock,
             sample_index=timed.clip.start_sample,
+            capture_rate_hz=self.rate_hz,
             duration_s=len(timed.clip.samples) / self.rate_hz,
             level=self.level,
             storage_rate_hz=self.storage_rate_hz,
@@ -89,8 +90,8 @@ def label_event(clip: Clip, bundle: Bundle, verdict: Verdict, audio: AudioRecord
     )
 
 
-def stored_clip(clip: Clip, data: bytes, scores: Scores) -> StoredClip:
-    """Make the sidecar of a clip's encoded audio."""
+def stored_clip(clip: Clip, data: bytes, scores: Scores, *, bundle: Bundle, reason: AudioReason) -> StoredClip:
+    """Make the sidecar of a clip's encoded audio, which `bundle` scored and which is kept for `reason`."""
     return StoredClip.model_validate(
         {
             **clip.model_dump(),
@@ -98,6 +99,9 @@ def stored_clip(clip: Clip, data: bytes, scores: Scores) -> StoredClip:
             "sha256": sha256_hex(data),
             "n_bytes": len(data),
             "encoder": encoder_version() if clip.level.is_lossy else "flac",
+            "bundle": bundle.digest,
+            "head": scores.head,
             "probabilities": by_label(scores.probabilities),
+            "reason": reason,
         }
     )
