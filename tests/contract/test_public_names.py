@@ -28,13 +28,14 @@ _PUBLIC = {
     "labels": "LABELS LABEL_INDEX N_LABELS by_label",
     "levels": "Level parse_level",
     "messages": """AudioReason AudioRecord CLIP_SCHEMA ClassNames Clip ClockQuality HeadName LABEL_SCHEMA LabelEvent
-        Message NODE_ID_PATTERN NodeId PerClass RandomId Sha256 SoundLevel StoredClip Unit UtcTime dump_message""",
+        Fingerprint Message NODE_ID_PATTERN NodeId PerClass RandomId Sealed Sha256 SoundLevel StoredClip Unit UtcTime
+        dump_message""",
     "recognise": """ANY_HEAD Calibration Embedder EmbeddingSpec HeadSpec InputLayout Pooling Probabilities Recogniser
         Scores calibrated detections head_for pooled_logits""",
     "runtime": "Interpreter Runtime TfliteInterpreter open_interpreter runtime_version",
     "schemas": "SCHEMA_FILES main schema_text write_schemas",
     "settings": "Settings describe load_toml",
-    "stored": "read_sidecar sidecar_path",
+    "stored": "SEALED_SUFFIX is_sealed load_sidecar read_sidecar refuse_sealed sidecar_path",
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from sonyc_contract.audio import FloatArray, read_audio
+from sonyc_contract.audio import FloatArray, read_audio, resample
 from sonyc_contract.bundle import read_bundle
 from sonyc_contract.errors import AudioError, FrontendError, LevelError, ModelError
 from sonyc_contract.frontend import COMPACT, EDGEL3_SEA, Frontend
@@ -125,6 +125,23 @@ def test_short_clip_is_filled_with_zeros() -> None:
     short, whole = (recogniser.score(clip, 16_000, level=Level.PCM) for clip in (samples, filled))
     np.testing.assert_array_equal(short.probabilities, whole.probabilities)
     assert (short.is_short, whole.is_short) == (True, False)
+
+
+def test_peaks_are_those_of_the_best_windows() -> None:
+    samples = _noise(9.6)
+    samples[96_000:] *= 0.001
+    recogniser = _recogniser(head_specs={"any": HeadSpec(calibration=Calibration(slope=(2.0,) * 8))})
+    scores = recogniser.score(samples, 48_000, level=Level.PCM)
+    of_windows = _sigmoid(2 * _embeddings(resample(samples, 48_000, 16_000)) @ _WEIGHTS)
+    assert len(of_windows) == scores.n_windows == 10
+    np.testing.assert_allclose(scores.peaks, np.maximum(of_windows.max(axis=0), scores.probabilities), atol=1e-4)
+    assert (scores.peaks > scores.probabilities + 0.01).any()
+
+
+@pytest.mark.parametrize("pooling", Pooling)
+def test_no_peak_is_below_the_clips_own_probability(pooling: Pooling) -> None:
+    scores = _recogniser(pooling).score(_noise(5), 48_000, level=Level.V5)
+    assert (scores.peaks >= scores.probabilities).all()
 
 
 def test_silence_is_marked() -> None:

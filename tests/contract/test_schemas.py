@@ -24,6 +24,7 @@ _SENT = {
 }
 _TYPES: dict[str, Any] = {
     "object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float),
+    "null": type(None),
 }  # fmt: skip
 _SAID_BY_OTHERS = {"type", "properties", "items", "title", "description", "format", "$defs", "$schema", "default"}
 
@@ -87,6 +88,10 @@ def test_command_that_cannot_work(tmp_path: Path, capsys: pytest.CaptureFixture[
 def _errors(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None) -> Iterator[str]:
     """Check a value against the part of JSON Schema that our schemas use; an unknown keyword raises KeyError."""
     root = root or schema
+    if alternatives := schema.get("anyOf"):
+        if all(list(_errors(value, alternative, root)) for alternative in alternatives):
+            yield f"{value!r} fits none of {alternatives}"
+        return
     if reference := schema.get("$ref"):
         schema = root["$defs"][reference.removeprefix("#/$defs/")]
     wanted_type = schema["type"]
@@ -113,6 +118,7 @@ def _holds(keyword: str, wanted: Any, value: Any, schema: dict[str, Any]) -> boo
         "minimum": lambda: value >= wanted,
         "maximum": lambda: value <= wanted,
         "exclusiveMinimum": lambda: value > wanted,
+        "minItems": lambda: len(value) >= wanted,
         "uniqueItems": lambda: len(set(value)) == len(value),
     }
     return checks[keyword]()

@@ -6,8 +6,8 @@ import pytest
 
 from sonyc_contract.errors import AudioError
 from sonyc_contract.files import sha256_hex
-from sonyc_contract.messages import StoredClip, dump_message
-from sonyc_contract.stored import read_sidecar, sidecar_path
+from sonyc_contract.messages import Sealed, StoredClip, dump_message
+from sonyc_contract.stored import is_sealed, load_sidecar, read_sidecar, refuse_sealed, sidecar_path
 from support.sample_messages import stored_clip
 
 _AUDIO = b"encoded audio"
@@ -84,3 +84,41 @@ def test_sidecar_of_another_clip(stored: Path) -> None:
 def test_audio_that_is_gone(stored: Path) -> None:
     stored.unlink()
     assert _refusal(stored) == f"{stored}: cannot be read: No such file or directory"
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    """A sealed clip with its sidecar."""
+    path = tmp_path / "0123456789abcdef-12.mp3.age"
+    path.write_bytes(b"age-encryption.org/v1")
+    sidecar_path(path).write_bytes(dump_message(_sidecar().model_copy(update={"sealed": _SEALED})))
+    return path
+
+
+_SEALED = Sealed(file="0123456789abcdef-12.mp3.age", sha256="c" * 64, n_bytes=21, recipients=("0123456789abcdef",))
+
+
+def test_sealed_clip_has_the_sidecar_of_its_audio(sealed: Path) -> None:
+    assert (is_sealed(sealed), is_sealed(sealed.with_suffix(""))) == (True, False)
+    assert sidecar_path(sealed) == sidecar_path(sealed.with_suffix(""))
+    assert load_sidecar(sealed).sealed == _SEALED
+
+
+def test_sealed_clip_is_not_taken_for_audio(sealed: Path) -> None:
+    for reader in (read_sidecar, refuse_sealed):
+        with pytest.raises(AudioError, match=r"12\.mp3\.age: a sealed clip: open it with `sonyc-tools unseal --identity"):
+            reader(sealed)
+
+
+def test_clip_that_was_unsealed_is_read_with_the_sidecar_as_it_was(sealed: Path) -> None:
+    audio = sealed.with_suffix("")
+    audio.write_bytes(_AUDIO)
+    sidecar = read_sidecar(audio)
+    assert sidecar is not None
+    assert sidecar.sealed == _SEALED
+
+
+def test_sidecar_names_the_sealed_form_of_its_own_audio() -> None:
+    other = _SEALED.model_copy(update={"file": "0123456789abcdef-13.mp3.age"})
+    with pytest.raises(ValueError, match="sealed.file 0123456789abcdef-13.mp3.age is not that of 0123456789abcdef-12.mp3"):
+        stored_clip(sealed=other)

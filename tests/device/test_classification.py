@@ -48,6 +48,7 @@ def store_clip(folder: Path, audio: bytes, *, level: Level, rate_hz: int = RATE_
         {
             "node": "node-1", "session": SESSION, "seq": 1, "run": "f" * 16, "clip_id": f"{SESSION}-1",
             "start_utc": "2026-11-23T12:00:00Z", "clock": "synced", "sample_index": 0, "duration_s": 2.0,
+            "capture_rate_hz": rate_hz, "bundle": "b" * 64, "head": level, "reason": "mode-all",
             "level": level, "storage_rate_hz": rate_hz, "audio_file": path.name, "sha256": sha256_hex(audio),
             "n_bytes": len(audio), "encoder": "test", "probabilities": dict.fromkeys(LABELS, 0.5),
         }

@@ -29,6 +29,7 @@ def label(seq: int) -> LabelEvent:
             "start_utc": datetime(2026, 5, 1, tzinfo=UTC),
             "clock": "synced",
             "sample_index": 480_000 * seq,
+            "capture_rate_hz": 48_000,
             "duration_s": 10.0,
             "level": "v5",
             "storage_rate_hz": 48_000,

@@ -10,7 +10,7 @@ from sonyc_contract.codec import encode
 from sonyc_contract.files import sha256_hex
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
-from sonyc_contract.messages import ClockQuality, StoredClip
+from sonyc_contract.messages import AudioReason, ClockQuality, StoredClip
 from sonyc_contract.stored import read_sidecar
 from sonyc_device.errors import StoreError
 from sonyc_device.storing.store import ClipStore
@@ -29,6 +29,7 @@ def clip(audio: bytes, *, clock: ClockQuality = ClockQuality.SYNCED) -> StoredCl
     return StoredClip(
         node="node-1", session=SESSION, seq=7, run="f" * 16, clip_id=f"{SESSION}-7",
         start_utc=datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC), clock=clock, sample_index=0, duration_s=1.0,
+        capture_rate_hz=48_000, bundle="b" * 64, head="any", reason=AudioReason.MODE_ALL,
         level=Level.V9, storage_rate_hz=48_000, audio_file=f"{SESSION}-7.mp3", sha256=sha256_hex(audio),
         n_bytes=len(audio), encoder="test", probabilities=dict.fromkeys(LABELS, 0.5),
     )  # fmt: skip
