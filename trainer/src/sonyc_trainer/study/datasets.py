@@ -1,0 +1,68 @@
+"""Where a study's clips come from."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+
+from sonyc_contract.labels import LABELS
+from sonyc_contract.settings import Settings
+from sonyc_trainer.scenes.settings import ScenesConfig
+
+
+class DatasetFormat(StrEnum):
+    """How a dataset lies on the disk."""
+
+    SONYC_UST = "sonyc-ust"
+    """`annotations.csv` and the audio below `audio/`, as SONYC-UST V1 and V2.3 are published."""
+    URBANSOUND8K = "urbansound8k"
+    """`metadata/UrbanSound8K.csv` and `audio/fold1` ... `audio/fold10`."""
+    CLASS_FOLDERS = "class-folders"
+    """One folder per class, named by it."""
+    SCENES = "scenes"
+    """Made by the built-in generator, in SONYC-UST's format."""
+
+
+class DatasetSettings(Settings):
+    """One source of clips."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    format: DatasetFormat
+    path: Path | None = None
+    """The dataset's folder; the command line may give it instead, so that a study names no folder of one machine."""
+    classes: dict[str, str] = Field(default_factory=dict)
+    """From the dataset's own class names to SONYC's. A class that is not named here is none of SONYC's: its clips are
+    listed without a label. Empty: UrbanSound8K's usual mapping, or folders named as SONYC's classes."""
+    sources: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    """Whose identifiers its source recordings have, such as `freesound`: datasets with the same `sources` can hold
+    pieces of the same recording. By default the dataset's own name, and `freesound` for UrbanSound8K."""
+    file_pattern: str | None = None
+    """Regular expression that is searched in a file's name, with the groups `source` and `fold` (each optional)."""
+    scenes: ScenesConfig | None = None
+    """What the generator makes, in format `scenes`."""
+
+    @model_validator(mode="after")
+    def _fits_format(self) -> "DatasetSettings":
+        if unknown := sorted(set(self.classes.values()) - set(LABELS)):
+            raise ValueError(f"class {unknown[0]!r} is none of SONYC's: {', '.join(LABELS)}")
+        if (self.scenes is not None) != (self.format is DatasetFormat.SCENES):
+            raise ValueError("the table 'scenes' belongs to format 'scenes', and only to it")
+        if self.file_pattern is not None and self.format is not DatasetFormat.CLASS_FOLDERS:
+            raise ValueError("'file_pattern' belongs to format 'class-folders'")
+        if self.classes and self.format in (DatasetFormat.SONYC_UST, DatasetFormat.SCENES):
+            raise ValueError("'classes' belongs to formats 'urbansound8k' and 'class-folders'")
+        return self
+
+    @field_validator("file_pattern")
+    @classmethod
+    def _is_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = set(re.compile(pattern).groupindex)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        if not groups or groups - {"source", "fold"}:
+            raise ValueError("needs the named groups (?P<source>...) or (?P<fold>...), and no others")
+        return pattern

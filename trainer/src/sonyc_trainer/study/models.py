@@ -1,0 +1,125 @@
+"""Embeddings, and the heads that are trained on them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sonyc_contract.frontend import COMPACT
+from sonyc_contract.levels import Level
+from sonyc_contract.recognise import Pooling
+from sonyc_contract.settings import Settings
+from sonyc_trainer.study.clips import Levels
+
+
+class OpenL3Settings(Settings):
+    """What the openl3 package calls its options; its own defaults are music, 6144, centred."""
+
+    content_type: Literal["env", "music"] = "env"
+    """What its weights were trained on; it chooses among those that came with the package."""
+    input_repr: Literal["linear", "mel128", "mel256"] = "mel256"
+    size: Literal[512, 6144] = 512
+    centre: bool = False
+    """Half a second of zeros comes before the clip, so that the first window is centred on its first sample."""
+
+
+class EmbeddingSettings(Settings):
+    """Which embedding, and how a clip's windows become one label."""
+
+    kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|tflite:.+)$")
+    weights: Path | None = None
+    """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
+    `.h5` or `.h5.gz`. `openl3`: its weights in the same forms, or those that came with the package."""
+    weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """`openl3`: what the digest of the file must be."""
+    openl3: OpenL3Settings = OpenL3Settings()
+    frontend: str | None = None
+    """`tflite:PATH`: the front end whose log-mel the model takes; a model that takes the waveform has none."""
+    window_s: float | None = Field(default=None, gt=0, le=60)
+    """`tflite:PATH`: length of the model's window; 1 s where it is not given."""
+    hop_s: float = Field(default=0.96, ge=0.01, le=60)
+    pooling: Pooling = Pooling.MEAN_EMBEDDING
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> "EmbeddingSettings":
+        if self.model_path is None and (self.frontend is not None or self.window_s is not None):
+            raise ValueError("'frontend' and 'window_s' belong to kind 'tflite:PATH'")
+        if self.model_path is not None and self.weights is not None:
+            raise ValueError("'weights' does not belong to kind 'tflite:PATH', which names its file itself")
+        if self.kind != "openl3" and (self.weights_sha256 is not None or self.openl3 != OpenL3Settings()):
+            raise ValueError("'openl3' and 'weights_sha256' belong to kind 'openl3'")
+        is_ours = self.kind == "compact" and self.weights is None
+        if is_ours and round(self.hop_s * COMPACT.rate_hz) % COMPACT.hop_samples:
+            raise ValueError(f"hop_s of 'compact' must be a multiple of {COMPACT.hop_samples / COMPACT.rate_hz:g} s")
+        return self
+
+    @property
+    def model_path(self) -> Path | None:
+        """File of `tflite:PATH`; None for the other kinds."""
+        name, _, path = self.kind.partition(":")
+        return Path(path) if name == "tflite" else None
+
+
+class AugmentSettings(Settings):
+    """How far windows are altered while the `compact` embedding is trained on them; 0 turns a part off."""
+
+    gain_db: float = Field(default=10.0, ge=0, le=60)
+    """Windows get up to this much louder or softer."""
+    equaliser_db: float = Field(default=6.0, ge=0, le=60)
+    """Largest gain of a random smooth filter."""
+    mix_probability: float = Field(default=0.5, ge=0, le=1)
+    """Share of windows that another one is added to."""
+    mix_db: float = Field(default=10.0, ge=0, le=60)
+    """How much louder or softer the added one can be."""
+    n_masks: int = Field(default=1, ge=0, le=10)
+    """Stretches of frames and of mels that are hidden."""
+    mask_frames: int = Field(default=20, ge=0, le=1_000)
+    mask_mels: int = Field(default=10, ge=0, le=512)
+
+
+class PretrainSettings(Settings):
+    """Training of the `compact` embedding in the run."""
+
+    levels: Levels = (Level.PCM,)
+    """Levels whose training clips it sees."""
+    n_channels: int = Field(default=16, ge=4, le=64)
+    """Channels of its first layer; the others follow."""
+    n_dimensions: int = Field(default=128, ge=8, le=1024)
+    epochs: int = Field(default=60, ge=1, le=10_000)
+    patience: int = Field(default=60, ge=1)
+    """Epochs without a better validation loss after which to stop."""
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0, le=1)
+    """Its peak: it rises over the first twentieth of all steps and falls along a cosine to 0."""
+    weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    augment: AugmentSettings = AugmentSettings()
+
+
+class ClassWeights(StrEnum):
+    """How much a clip counts while a head learns."""
+
+    BALANCED = "balanced"
+    """All classes count alike, however many clips they have."""
+    NONE = "none"
+    """All clips count alike."""
+
+
+class TrainSettings(Settings):
+    """The heads: one per trained level, and one level-robust."""
+
+    levels: Levels = (Level.PCM, Level.V3, Level.V5)
+    robust: bool = True
+    seeds: int = Field(default=1, ge=1, le=100)
+    """How often each head is trained, each time with another seed; figures are means, the first goes into the
+    bundle."""
+    class_weights: ClassWeights = ClassWeights.BALANCED
+    hidden_units: int = Field(default=0, ge=0, le=4096)
+    """0 is a linear head."""
+    epochs: int = Field(default=200, ge=1, le=10_000)
+    patience: int = Field(default=20, ge=1)
+    """Epochs without a better validation loss after which to stop."""
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-2, gt=0, le=1)
+    weight_decay: float = Field(default=1e-2, ge=0, le=1)

@@ -1,0 +1,38 @@
+"""A whole study: every setting that changes a result, in one frozen object."""
+
+from pydantic import Field, model_validator
+
+from sonyc_contract.settings import Settings
+from sonyc_trainer.deciding import LabelMode
+from sonyc_trainer.study.clips import CompressSettings, SplitSettings, TrimSettings
+from sonyc_trainer.study.datasets import DatasetSettings
+from sonyc_trainer.study.models import EmbeddingSettings, PretrainSettings, TrainSettings
+from sonyc_trainer.study.outcome import CalibrationSettings, CostsSettings, ExportSettings
+
+
+class Study(Settings):
+    """A whole study."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")
+    seed: int = Field(default=1, ge=0, le=2**31)
+    labels: LabelMode = LabelMode.SINGLE
+    dataset: tuple[DatasetSettings, ...] = Field(min_length=1)
+    split: SplitSettings = SplitSettings()
+    trim: TrimSettings = TrimSettings()
+    compress: CompressSettings = CompressSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    train: TrainSettings = TrainSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    costs: CostsSettings = CostsSettings()
+    export: ExportSettings = ExportSettings()
+
+    @model_validator(mode="after")
+    def _levels_are_compressed(self) -> "Study":
+        for table, levels in (("train", self.train.levels), ("pretrain", self.pretrain.levels)):
+            if missing := [level for level in levels if level not in self.compress.levels]:
+                raise ValueError(f"{table}.levels has {missing[0].value!r}, which compress.levels lacks")
+        names = [dataset.name for dataset in self.dataset]
+        if len(set(names)) != len(names):
+            raise ValueError("two datasets have the same name")
+        return self
