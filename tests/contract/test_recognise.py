@@ -128,7 +128,7 @@ def test_short_clip_is_filled_with_zeros() -> None:
 
 
 def test_peaks_are_those_of_the_best_windows() -> None:
-    samples = _noise(9.6)
+    samples = _noise(10.0)
     samples[96_000:] *= 0.001
     recogniser = _recogniser(head_specs={"any": HeadSpec(calibration=Calibration(slope=(2.0,) * 8))})
     scores = recogniser.score(samples, 48_000, level=Level.PCM)

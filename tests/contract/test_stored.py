@@ -106,7 +106,9 @@ def test_sealed_clip_has_the_sidecar_of_its_audio(sealed: Path) -> None:
 
 def test_sealed_clip_is_not_taken_for_audio(sealed: Path) -> None:
     for reader in (read_sidecar, refuse_sealed):
-        with pytest.raises(AudioError, match=r"12\.mp3\.age: a sealed clip: open it with `sonyc-tools unseal --identity"):
+        with pytest.raises(
+            AudioError, match=r"12\.mp3\.age: a sealed clip: open it with `sonyc-tools unseal --identity"
+        ):
             reader(sealed)
 
 
@@ -120,5 +122,7 @@ def test_clip_that_was_unsealed_is_read_with_the_sidecar_as_it_was(sealed: Path)
 
 def test_sidecar_names_the_sealed_form_of_its_own_audio() -> None:
     other = _SEALED.model_copy(update={"file": "0123456789abcdef-13.mp3.age"})
-    with pytest.raises(ValueError, match="sealed.file 0123456789abcdef-13.mp3.age is not that of 0123456789abcdef-12.mp3"):
+    with pytest.raises(
+        ValueError, match=r"sealed\.file 0123456789abcdef-13\.mp3\.age is not that of 0123456789abcdef-12"
+    ):
         stored_clip(sealed=other)
