@@ -17,6 +17,8 @@ _PUBLIC = {
         resample to_int16""",
     "bundle": """Agreement Bundle EMBEDDING GOLDEN MANIFEST MAX_ARCHIVE_BYTES MAX_MANIFEST_BYTES MODEL_CARD Manifest
         MemberRecord SCHEMA_VERSION head_member pack_bundle parse_bundle read_bundle""",
+    "commands": """ACKNOWLEDGEMENT_SCHEMA Acknowledgement COMMANDS COMMAND_ID_PATTERN COMMAND_SCHEMA Command
+        MAX_COMMAND_BYTES Operation Result SetCaptureMode SetLevel SetStoreMode SetThresholds Status""",
     "codec": """DEFAULT_STORAGE_RATE_HZ ENCODABLE_RATES_HZ STORAGE_RATES_HZ decode encode encoder_version round_trip""",
     "containers": "container_name is_lone_mp3_frame lacks_bytes states_n_frames",
     "errors": """AudioError BundleError BundleVersionError CodecError ConfigError ContractError DigestMismatchError
@@ -27,11 +29,14 @@ _PUBLIC = {
     "golden": """Golden MAX_GOLDEN_BYTES MAX_TOLERANCE SelfTestReport dump_golden load_golden make_golden self_test""",
     "labels": "LABELS LABEL_INDEX N_LABELS by_label",
     "levels": "Level parse_level",
-    "messages": """AudioReason AudioRecord CLIP_SCHEMA ClassNames Clip ClockQuality HeadName LABEL_SCHEMA LabelEvent
-        Fingerprint Message NODE_ID_PATTERN NodeId PerClass RandomId Sealed Sha256 SoundLevel StoredClip Unit UtcTime
-        dump_message""",
+    "messages": """AudioReason AudioRecord CLIP_SCHEMA ClassNames Clip ClockQuality ConfigHash Fingerprint HeadName
+        LABEL_SCHEMA LabelEvent Message NODE_ID_PATTERN NodeId PerClass PerSomeClasses RandomId Sealed
+        Sha256 SoundLevel StoredClip Unit UtcTime dump_message""",
     "recognise": """ANY_HEAD Calibration Embedder EmbeddingSpec HeadSpec InputLayout Pooling Probabilities Recogniser
         Scores calibrated detections head_for pooled_logits""",
+    "reports": """BrokerHealth CLOCK_SET_SCHEMA COMPLETENESS_SCHEMA CaptureHealth ClockSet CommandHealth Completeness
+        Count EVICTED_SCHEMA Evicted HEALTH_SCHEMA Hour LabelHealth MachineHealth MicrophoneHealth NodeHealth NodeState
+        Presence QueueHealth STATE_SCHEMA Seconds SettingsInEffect StoreHealth""",
     "runtime": "Interpreter Runtime TfliteInterpreter open_interpreter runtime_version",
     "schemas": "SCHEMA_FILES main schema_text write_schemas",
     "settings": "Settings describe load_toml",

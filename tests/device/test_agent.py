@@ -25,7 +25,8 @@ from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import GapCause, SampleSink
 from sonyc_device.classification import Classifier
 from sonyc_device.clock import SystemClock
-from sonyc_device.config import Classified
+from sonyc_device.config import NodeConfig, StoreSettings
+from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.errors import CaptureError, CaptureStalledError
 from sonyc_device.labelling import NodeFacts
 from sonyc_device.messaging.outbox import Bounds, Outbox
@@ -163,8 +164,8 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
             outbox=outbox,
             publisher=Publisher(outbox, messenger, PublisherSettings("t", 60, 0.05)),
             clock=SystemClock(is_disciplined=lambda: True),
-            facts=NodeFacts("node-1", outbox.session, "a" * 16, Level.V9, classifier.storage_rate_hz, RATE_HZ),
-            classified=Classified.STORED,
+            facts=NodeFacts("node-1", outbox.session, "a" * 16, classifier.storage_rate_hz, RATE_HZ),
+            in_effect=InEffect(effective_of(NodeConfig(node_id="node-1", store=StoreSettings(level=Level.V9)))),
             samples_per_s=math.inf,
         )
         return Bench(parts, Agent(parts), source, messenger, model)

@@ -24,6 +24,7 @@ _CLIP: Final[dict[str, Any]] = {
 LABEL: Final[dict[str, Any]] = {
     **_CLIP,
     "agent_version": "0.1.0",
+    "config_hash": "c" * 16,
     "bundle": "a" * 64,
     "frontend": "compact-0123456789ab",
     "head": "v5",

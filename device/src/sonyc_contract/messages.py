@@ -44,6 +44,12 @@ def _named(values: dict[str, float]) -> dict[str, float]:
     return {name: values[name] for name in LABELS}
 
 
+def _known(values: dict[str, float]) -> dict[str, float]:
+    if set(values) - set(LABELS):
+        raise ValueError(f"must have only classes of {', '.join(LABELS)}")
+    return {name: values[name] for name in LABELS if name in values}
+
+
 def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
     if list(names) != [name for name in LABELS if name in names]:
         raise ValueError(f"must be some of {', '.join(LABELS)}, in this order")
@@ -61,13 +67,20 @@ def _rfc3339(moment: datetime) -> str:
 
 
 Unit = Annotated[float, Field(ge=0, le=1)]
-_PER_CLASS_SCHEMA = {
+_SOME_CLASSES_SCHEMA = {
     "type": "object",
     "properties": {label: {"type": "number", "minimum": 0, "maximum": 1} for label in LABELS},
+    "additionalProperties": False,
+}
+_PER_CLASS_SCHEMA = {
+    "type": "object",
+    "properties": _SOME_CLASSES_SCHEMA["properties"],
     "required": list(LABELS),
     "additionalProperties": False,
 }
 PerClass = Annotated[dict[str, Unit], AfterValidator(_named), WithJsonSchema(_PER_CLASS_SCHEMA)]
+PerSomeClasses = Annotated[dict[str, Unit], AfterValidator(_known), WithJsonSchema(_SOME_CLASSES_SCHEMA)]
+"""Probabilities of some of the classes, in taxonomy order."""
 _RFC3339_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"
 ClassNames = Annotated[
     tuple[str, ...],
@@ -87,6 +100,7 @@ RandomId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 """Of an age recipient: the first 16 digits of the SHA-256 of its text."""
+ConfigHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
 class Message(BaseModel):
@@ -144,6 +158,7 @@ class LabelEvent(Clip):
 
     schema_id: Literal["sonyc.label/1"] = Field(default=LABEL_SCHEMA, alias="schema")
     agent_version: str
+    config_hash: ConfigHash = Field(description="of the settings in effect, as in state, health and acknowledgements")
     bundle: Sha256 = Field(description="SHA-256 of the bundle")
     frontend: str = Field(description="id of the front end")
     head: HeadName = Field(description="the head that was used: a level's, or any")

@@ -6,17 +6,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from sonyc_contract.commands import COMMANDS, Acknowledgement, Command
 from sonyc_contract.files import write_whole
 from sonyc_contract.messages import LabelEvent, Message, StoredClip
+from sonyc_contract.reports import ClockSet, Completeness, Evicted, NodeHealth, NodeState
 
-SCHEMA_FILES: Final[dict[str, type[Message]]] = {"label-v1.json": LabelEvent, "clip-v1.json": StoredClip}
+SCHEMA_FILES: Final[dict[str, type[Message]]] = {
+    "label-v1.json": LabelEvent,
+    "clip-v1.json": StoredClip,
+    "state-v1.json": NodeState,
+    "health-v1.json": NodeHealth,
+    "completeness-v1.json": Completeness,
+    "clock-v1.json": ClockSet,
+    "evicted-v1.json": Evicted,
+    "ack-v1.json": Acknowledgement,
+    **{f"command-{operation}-v1.json": command for operation, command in COMMANDS.items()},
+}
 
 
 def schema_text(message: type[Message]) -> str:
-    """JSON Schema (draft 2020-12) of a message as it is sent, with a line feed at its end."""
+    """JSON Schema (draft 2020-12) of a message as it is sent, or of a command as it is taken; ends with a line feed."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **message.model_json_schema(by_alias=True, mode="serialization"),
+        **message.model_json_schema(
+            by_alias=True, mode="validation" if issubclass(message, Command) else "serialization"
+        ),
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

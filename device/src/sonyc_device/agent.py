@@ -25,8 +25,16 @@ from sonyc_device.capture.source import AudioSource, Block, End, Gap, GapCause
 from sonyc_device.classification import Classifier
 from sonyc_device.clock import Clock, utc_of_sample
 from sonyc_device.config import Classified
+from sonyc_device.effective import Effective, InEffect
 from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, StoreError
-from sonyc_device.labelling import NodeFacts, Verdict, label_event, stored_clip
+from sonyc_device.labelling import (
+    NodeFacts,
+    Verdict,
+    detected_at,
+    label_event,
+    stored_clip,
+    thresholds_in_effect,
+)
 from sonyc_device.messaging.outbox import LABEL, Outbox
 from sonyc_device.messaging.publisher import Publisher
 from sonyc_device.running.notify import ServiceManager
@@ -92,7 +100,7 @@ class Parts:
         publisher: Sends them.
         clock: The node's clocks.
         facts: What is the same in every label.
-        classified: What is given to the recogniser.
+        in_effect: The settings that may change between two clips.
         samples_per_s: How fast the source delivers; infinity for as fast as it is taken.
         duties: What the calling thread does meanwhile.
         counters: What happens is counted here.
@@ -108,7 +116,7 @@ class Parts:
     publisher: Publisher
     clock: Clock
     facts: NodeFacts
-    classified: Classified
+    in_effect: InEffect
     samples_per_s: float
     duties: Sequence[Duty] = ()
     counters: Counters = field(default_factory=Counters)
@@ -294,24 +302,27 @@ class Agent:
         self._news.put(None)
 
     def _label(self, timed: TimedClip) -> None:
-        parts = self._parts
+        parts, effective = self._parts, self._parts.in_effect.now
         # Reserved before anything is written: files are named by it, and it must never come twice.
-        clip = parts.facts.clip(parts.outbox.reserve(LABEL), timed)
+        clip = parts.facts.clip(parts.outbox.reserve(LABEL), timed, level=effective.config.store.level)
         samples = from_int16(timed.clip.samples)
-        data, scores = self._encode_and_score(samples)
-        verdict = Verdict(scores, parts.classified.value, leq_dbfs(samples))
+        data, scores = self._encode_and_score(samples, effective)
+        thresholds = thresholds_in_effect(parts.classifier.bundle.manifest.heads[scores.head], effective.thresholds)
+        scores = detected_at(scores, thresholds)
+        classified = effective.config.classify.what.value
+        verdict = Verdict(scores, classified, leq_dbfs(samples), thresholds, effective.config_hash)
         label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores))
         parts.outbox.put(LABEL, dump_message(label))
         self._counters.labels_written += 1
         parts.publisher.wake()
         _log_label(label)
 
-    def _encode_and_score(self, samples: FloatArray) -> tuple[bytes, Scores]:
-        parts, rate_hz = self._parts, self._parts.facts.rate_hz
-        if parts.classified is Classified.STORED:
-            data = parts.classifier.encode(samples, rate_hz, level=parts.facts.level)
-            return data, parts.classifier.score_encoded(data, level=parts.facts.level)
-        data = parts.classifier.encode(samples, rate_hz, level=parts.facts.level) if parts.store else b""
+    def _encode_and_score(self, samples: FloatArray, effective: Effective) -> tuple[bytes, Scores]:
+        parts, rate_hz, level = self._parts, self._parts.facts.rate_hz, effective.config.store.level
+        if effective.config.classify.what is Classified.STORED:
+            data = parts.classifier.encode(samples, rate_hz, level=level)
+            return data, parts.classifier.score_encoded(data, level=level)
+        data = parts.classifier.encode(samples, rate_hz, level=level) if parts.store else b""
         return data, parts.classifier.score_raw(samples, rate_hz)
 
     def _keep(self, clip: ClipFacts, data: bytes, scores: Scores) -> AudioRecord:

@@ -21,6 +21,7 @@ from sonyc_device.capture.source import AudioSource
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import SystemClock
 from sonyc_device.config import CaptureKind, CaptureSettings, MqttSettings, NodeConfig, OutboxSettings, StoreMode
+from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.labelling import NodeFacts
 from sonyc_device.messaging.mqtt import Login, MqttMessenger
 from sonyc_device.messaging.outbox import Bounds, Outbox
@@ -68,7 +69,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     publisher=Publisher(outbox, messenger, _publisher_settings(config)),
                     clock=SystemClock(),
                     facts=_facts(config, session=outbox.session),
-                    classified=config.classify.what,
+                    in_effect=InEffect(effective_of(config)),
                     samples_per_s=_samples_per_s(config.capture),
                     counters=counters,
                     manager=service_manager(),
@@ -169,7 +170,6 @@ def _facts(config: NodeConfig, *, session: str) -> NodeFacts:
         node=config.node_id,
         session=session,
         run=secrets.token_hex(8),
-        level=config.store.level,
         storage_rate_hz=config.store.storage_rate_hz,
         rate_hz=config.capture.rate_hz,
     )

@@ -1,15 +1,16 @@
 """Puts together what a node says of one clip: its label, and the sidecar of its audio."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import sonyc_device
 from sonyc_contract.bundle import Bundle
 from sonyc_contract.codec import encoder_version
 from sonyc_contract.files import sha256_hex
-from sonyc_contract.labels import by_label
+from sonyc_contract.labels import LABELS, by_label
 from sonyc_contract.levels import Level
 from sonyc_contract.messages import AudioReason, AudioRecord, Clip, LabelEvent, SoundLevel, StoredClip
-from sonyc_contract.recognise import Scores
+from sonyc_contract.recognise import HeadSpec, Scores, detections
 from sonyc_device.capture.clips import TimedClip
 
 
@@ -21,19 +22,17 @@ class NodeFacts:
         node: The node's id.
         session: The outbox's id.
         run: This run's id.
-        level: The level clips are stored at.
-        storage_rate_hz: The rate they are stored at.
+        storage_rate_hz: The rate clips are stored at.
         rate_hz: The rate they are captured at.
     """
 
     node: str
     session: str
     run: str
-    level: Level
     storage_rate_hz: int
     rate_hz: int
 
-    def clip(self, seq: int, timed: TimedClip) -> Clip:
+    def clip(self, seq: int, timed: TimedClip, *, level: Level) -> Clip:
         """Give identity, time and coding of a clip."""
         return Clip(
             node=self.node,
@@ -46,7 +45,7 @@ class NodeFacts:
             sample_index=timed.clip.start_sample,
             capture_rate_hz=self.rate_hz,
             duration_s=len(timed.clip.samples) / self.rate_hz,
-            level=self.level,
+            level=level,
             storage_rate_hz=self.storage_rate_hz,
         )
 
@@ -59,28 +58,42 @@ class Verdict:
         scores: Probabilities, detections and head.
         classified: Whether the coded clip was scored (`stored`) or the raw one (`pcm`).
         leq_dbfs: Equivalent level of the clip as recorded.
+        thresholds: What the detections were made at, in taxonomy order.
+        config_hash: Of the settings in effect.
     """
 
     scores: Scores
     classified: str
     leq_dbfs: float
+    thresholds: tuple[float, ...]
+    config_hash: str
+
+
+def thresholds_in_effect(head: HeadSpec, changed: Mapping[str, float]) -> tuple[float, ...]:
+    """Give a head's thresholds, in taxonomy order, with those of some classes changed."""
+    return tuple(changed.get(name, threshold) for name, threshold in zip(LABELS, head.thresholds, strict=True))
+
+
+def detected_at(scores: Scores, thresholds: tuple[float, ...]) -> Scores:
+    """Give scores whose detections are made at other thresholds."""
+    return replace(scores, detections=detections(scores.probabilities, thresholds))
 
 
 def label_event(clip: Clip, bundle: Bundle, verdict: Verdict, audio: AudioRecord) -> LabelEvent:
     """Make the label of a clip that `bundle` scored, and whose audio was kept or not."""
     scores = verdict.scores
-    head = bundle.manifest.heads[scores.head]
     return LabelEvent.model_validate(
         {
             **clip.model_dump(),
             "agent_version": sonyc_device.__version__,
+            "config_hash": verdict.config_hash,
             "bundle": bundle.digest,
             "frontend": bundle.manifest.embedding.frontend.id,
             "head": scores.head,
             "classified": verdict.classified,
             "n_windows": scores.n_windows,
             "probabilities": by_label(scores.probabilities),
-            "thresholds": by_label(head.thresholds),
+            "thresholds": by_label(verdict.thresholds),
             "detections": scores.detections,
             "sound_level": SoundLevel(leq=verdict.leq_dbfs, unit="dBFS"),
             "audio": audio,
