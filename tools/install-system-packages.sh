@@ -7,6 +7,7 @@ packages=(
     mosquitto                                                     # a real broker
     pulseaudio pulseaudio-utils libasound2-plugins libportaudio2  # capture through PortAudio from a null sink
     chromium chromium-driver fonts-dejavu-core                    # a study's report in a real browser
+    systemd strace                                                # the service's unit, and whether it permits enough
 )
 [[ $(uname -m) != aarch64 ]] || packages+=(libatomic1) # pedalboard's wheel links it there
 

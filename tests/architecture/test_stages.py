@@ -12,7 +12,7 @@ AGENT_PARTS = ("capture", "storing", "messaging", "running")
 # Stages beside the parts.
 AGENT_STAGES = ("classification", "labelling")
 # What parts and their surroundings share: nouns, protocols, settings, errors.
-AGENT_SHARED = ("capture.source", "capture.clips", "clock", "config", "errors")
+AGENT_SHARED = ("capture.source", "capture.clips", "clock", "config", "errors", "places")
 
 TRAINER_STAGES = "sonyc_trainer.stages"
 

@@ -49,4 +49,6 @@ INSTALLED: dict[str, Callable[[], bool]] = {
     "mosquitto": _program("mosquitto"),
     "pulseaudio": _program("pulseaudio"),
     "pulseaudio-utils": _program("paplay"),
+    "strace": _program("strace"),
+    "systemd": _program("systemd-analyze"),
 }

@@ -8,6 +8,7 @@ DeviceError
 ├── MessengerError        the broker is not reached, refuses, or is lost
 ├── StatusError           what the agent is doing cannot be found out
 │   └── NotRunningError       no agent runs
+├── InstallationError     the agent cannot be made a service here
 └── AgentRunningError     another agent uses the same state folder
 """
 
@@ -46,3 +47,7 @@ class StatusError(DeviceError):
 
 class NotRunningError(StatusError):
     """No agent runs with this state folder."""
+
+
+class InstallationError(DeviceError):
+    """The agent cannot be made a service here."""

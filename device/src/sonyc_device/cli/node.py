@@ -3,10 +3,9 @@
 import argparse
 import json
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sonyc_device.cli.output import DEGRADED, FAILURE, OK, add_json, seconds
+from sonyc_device.cli.output import DEGRADED, FAILURE, OK, add_config, add_json, seconds
 
 if TYPE_CHECKING:
     from sonyc_device.agent import Agent
@@ -22,7 +21,7 @@ def add_commands(commands: "Commands") -> None:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's TOML file")
+    add_config(parser)
     parser.add_argument(
         "--drain-timeout",
         type=seconds,
@@ -34,7 +33,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the node's TOML file")
+    add_config(parser)
     add_json(parser)
     parser.set_defaults(command=_check)
 

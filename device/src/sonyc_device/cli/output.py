@@ -5,10 +5,12 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonyc_contract.errors import LevelError
 from sonyc_contract.levels import Level, parse_level
+from sonyc_device.places import CONFIG
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     Commands = _SubParsersAction[argparse.ArgumentParser]
 
 OK, FAILURE, USAGE, DEGRADED = 0, 1, 2, 3
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Let a command take the node's configuration."""
+    parser.add_argument(
+        "--config", type=Path, default=CONFIG, metavar="FILE", help="the node's TOML file (default %(default)s)"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
