@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sonyc_contract.errors import ConfigError
 from sonyc_device.config import NodeConfig, load_config
 
+RECIPIENT = "age1" + "q" * 58
 DOCUMENTED = Path(__file__).parents[2] / "firmware_config" / "node.toml"
 
 
@@ -73,6 +74,17 @@ def test_reference_file_holds_the_defaults(tmp_path: Path) -> None:
         ('[capture]\nsource = "files"', r"key 'capture': source = 'files' needs `files`"),
         ("[capture]\nchannels = 2\nchannel = 3", r"channel = 3, but the device is opened with channels = 2"),
         ('[store]\nmode = "all"', r"key 'store': mode = 'all' keeps recordings .* set clear = true"),
+        ('[store]\nmode = "all"', r"name age `recipients` to seal them to"),
+        (f'[store]\nclear = true\nrecipients = ["{RECIPIENT}"]', r"clear = true and recipients contradict each other"),
+        ('[store]\nrecipients = ["age1abc"]', r"key 'store\.recipients': 'age1abc' is no age recipient"),
+        (f'[store]\nrecipients = ["{RECIPIENT}", "{RECIPIENT}"]', r"key 'store\.recipients': the same .* twice"),
+        ('[store]\nveto = ["speech"]', r"key 'store\.veto': 'speech' is no class: use some of engine, "),
+        ('[store]\nfraction = 0', r"key 'store\.fraction': .*greater than 0"),
+        ('[store]\nfraction = 1.5', r"key 'store\.fraction': .*less than or equal to 1"),
+        ('[store]\nclear = true\nmode = "detections"\nclasses = ["dog"]\nveto = ["dog"]', r"would never keep a clip"),
+        ('[store]\nclear = true\nmode = "detections"\nclasses = []', r"would never keep a clip"),
+        ('[store]\nmax_bytes = 1000', r"key 'store\.max_bytes'"),
+        ('[store]\nretention_days = 0', r"key 'store\.retention_days'"),
         ('[store]\nclear = "yes"', r"key 'store\.clear': Input should be a valid boolean \(it is 'yes'\)"),
         ('[store]\nlevel = "v10"', r"key 'store\.level': Input should be 'pcm', 'v0', .*\(it is 'v10'\)"),
         ('[mqtt]\nprefix = "a/#"', r"key 'mqtt\.prefix': must be words joined by '/'"),

@@ -3,20 +3,25 @@
 `firmware_config/node.toml` explains every key.
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ
+from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.messages import NodeId
 from sonyc_contract.runtime import Runtime
-from sonyc_contract.settings import Settings, load_toml
+from sonyc_contract.settings import Settings, describe, load_toml
 
 MAX_PREFIX_CHARS: Final = 200
+
+_RECIPIENT: Final = "age1[02-9ac-hj-np-z]{58}"
+"""An X25519 recipient, in Bech32; its checksum is for age to see."""
 
 
 def _expanded(path: Path) -> Path:
@@ -39,6 +44,24 @@ def _topic(text: str) -> str:
     return text
 
 
+def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in LABELS]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no class: use some of {', '.join(LABELS)}")
+    return tuple(name for name in LABELS if name in names)
+
+
+def _recipients(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(_RECIPIENT, name):
+            raise ValueError(f"{name!r} is no age recipient: `age-keygen` prints one, 'age1' and 58 characters")
+    if len(set(names)) < len(names):
+        raise ValueError("the same recipient stands there twice")
+    return names
+
+
+Classes = Annotated[tuple[str, ...], AfterValidator(_classes)]
+"""Some of the classes; whatever order they were named in, here in taxonomy order."""
 UsablePath = Annotated[Path, AfterValidator(_expanded)]
 """A path that the system takes, `~` expanded."""
 
@@ -55,6 +78,11 @@ class StoreMode(StrEnum):
 
     NONE = "none"
     ALL = "all"
+    """Every clip, the vetoed classes' too."""
+    DETECTIONS = "detections"
+    """Clips with a detection of some classes."""
+    FRACTION = "fraction"
+    """A share of the clips, drawn by their ids."""
 
 
 class Classified(StrEnum):
@@ -89,22 +117,49 @@ class CaptureSettings(Settings):
 
 
 class StoreSettings(Settings):
-    """`[store]`: how clips are coded, and which are kept."""
+    """`[store]`: how clips are coded, which are kept, in what form, and for how long."""
 
     mode: StoreMode = StoreMode.NONE
+    recipients: Annotated[tuple[str, ...], AfterValidator(_recipients)] = Field(default=(), max_length=20)
     clear: bool = False
+    classes: Classes = LABELS
+    fraction: float = Field(default=0.1, gt=0.0, le=1.0)
+    veto: Classes = ("human-voice",)
+    veto_threshold: float = Field(default=0.2, gt=0.0, le=1.0)
     level: Level = Level.V5
     storage_rate_hz: int = Field(default=DEFAULT_STORAGE_RATE_HZ, gt=0)
     folder: UsablePath = Path("/var/lib/sonyc-device/clips")
+    max_bytes: int = Field(default=16_000_000_000, ge=1_000_000)
+    reserve_bytes: int = Field(default=1_000_000_000, ge=0)
+    retention_days: float = Field(default=90.0, gt=0.0, le=36_500.0)
 
     @model_validator(mode="after")
     def _is_permitted(self) -> "StoreSettings":
-        if self.mode is not StoreMode.NONE and not self.clear:
+        if self.clear and self.recipients:
+            raise ValueError("clear = true and recipients contradict each other: clips are either sealed or in clear")
+        if self.mode is not StoreMode.NONE and not self.clear and not self.recipients:
             raise ValueError(
-                f"mode = '{self.mode}' keeps recordings that anybody with the card can hear: set clear = true to "
-                "permit it, or mode = 'none'"
+                f"mode = '{self.mode}' keeps recordings that anybody with the card can hear: name age `recipients` to "
+                "seal them to, or set clear = true to permit it, or mode = 'none'"
             )
         return self
+
+    @model_validator(mode="after")
+    def _can_keep_something(self) -> "StoreSettings":
+        if self.mode is StoreMode.DETECTIONS and not set(self.classes) - set(self.veto):
+            raise ValueError(
+                "mode = 'detections' would never keep a clip: `classes` names none that is not in `veto` as well"
+            )
+        return self
+
+
+def permitted_mode(store: StoreSettings, mode: StoreMode) -> str | None:
+    """Say why the local file, as it is but for its mode, could not have had `mode`; None where it could."""
+    try:
+        StoreSettings.model_validate({**dict(store), "mode": mode})
+    except ValidationError as error:
+        return describe(error)
+    return None
 
 
 class ClassifySettings(Settings):
