@@ -20,9 +20,12 @@ from sonyc_contract.messages import ClockQuality
 from sonyc_contract.recognise import Embedder
 from sonyc_contract.runtime import Interpreter, open_interpreter
 from sonyc_device.agent import Agent, Outcome, Parts
-from sonyc_device.capture.cutter import Cutter
+from sonyc_device.capture.plan import RecordingPlan
 from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.schedule import Schedule
 from sonyc_device.capture.source import GapCause, SampleSink
+from sonyc_device.capture.starts import Continuous
+from sonyc_device.capture.timeline import LiveTimeline
 from sonyc_device.classification import Classifier
 from sonyc_device.clock import SystemClock
 from sonyc_device.config import NodeConfig, StoreSettings
@@ -150,23 +153,24 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
         spec = bundle.manifest.embedding
         model = GatedInterpreter(open_interpreter(bundle.members[EMBEDDING]))
         classifier.recogniser = replace(classifier.recogniser, embedder=Embedder(spec, model))
+        clock = SystemClock(is_disciplined=lambda: True)
+        ring = Ring(
+            round(ring_s * RATE_HZ), waits_when_full=not is_live, stalled_after_s=stalled_after_s, monotonic=monotonic
+        )
+        timeline = LiveTimeline(lambda: ring.arrival, rate_hz=RATE_HZ, clock=clock)
+        always = Continuous(Schedule(), timeline, rate_hz=RATE_HZ)
         parts = Parts(
             source=source,
-            ring=Ring(
-                round(ring_s * RATE_HZ),
-                waits_when_full=not is_live,
-                stalled_after_s=stalled_after_s,
-                monotonic=monotonic,
-            ),
-            cutter=Cutter(clip_samples=CLIP_S * RATE_HZ, min_samples=RATE_HZ),
+            ring=ring,
+            plan=RecordingPlan(always, clip_samples=CLIP_S * RATE_HZ, min_samples=RATE_HZ),
+            timeline=timeline,
             classifier=classifier,
             store=None if store is None else ClipStore(store),
             outbox=outbox,
             publisher=Publisher(outbox, messenger, PublisherSettings("t", 60, 0.05)),
-            clock=SystemClock(is_disciplined=lambda: True),
+            clock=clock,
             facts=NodeFacts("node-1", outbox.session, "a" * 16, classifier.storage_rate_hz, RATE_HZ),
             in_effect=InEffect(effective_of(NodeConfig(node_id="node-1", store=StoreSettings(level=Level.V9)))),
-            samples_per_s=math.inf,
         )
         return Bench(parts, Agent(parts), source, messenger, model)
 

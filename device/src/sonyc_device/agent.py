@@ -1,4 +1,4 @@
-"""The agent: source -> ring -> cutter -> clips -> encode, classify, store, label -> outbox -> publisher.
+"""The agent: source -> ring -> plan -> clips -> encode, classify, store, label -> outbox -> publisher.
 
 Three threads of ours besides the source's: one cuts, one labels, one publishes; the calling thread supervises. Every
 queue is bounded. A microphone never waits: when labelling falls behind, the oldest clip in the queue is shed and
@@ -18,12 +18,13 @@ from sonyc_contract.errors import ContractError
 from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, dump_message
 from sonyc_contract.messages import Clip as ClipFacts
 from sonyc_contract.recognise import Scores
-from sonyc_device.capture.clips import Clip, TimedClip
-from sonyc_device.capture.cutter import Cutter
+from sonyc_device.capture.clips import Clip, Pause, TimedClip
+from sonyc_device.capture.plan import Piece, RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import AudioSource, Block, End, Gap, GapCause
+from sonyc_device.capture.timeline import Timeline
 from sonyc_device.classification import Classifier
-from sonyc_device.clock import Clock, utc_of_sample
+from sonyc_device.clock import Clock
 from sonyc_device.config import Classified
 from sonyc_device.effective import Effective, InEffect
 from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, StoreError
@@ -38,6 +39,8 @@ from sonyc_device.labelling import (
 from sonyc_device.messaging.outbox import LABEL, Outbox
 from sonyc_device.messaging.publisher import Publisher
 from sonyc_device.running.notify import ServiceManager
+from sonyc_device.running.progress import Progress
+from sonyc_device.running.watchdog import Watchdog
 from sonyc_device.storing.store import ClipStore
 from sonyc_device.supervision import TICK_S, Duty, Supervision
 
@@ -65,6 +68,7 @@ class Counters:
     gaps: int = 0
     clips_shed: int = 0
     samples_lost: int = 0
+    samples_paused: int = 0
     files_refused: int = 0
 
     @property
@@ -93,7 +97,8 @@ class Parts:
     Attributes:
         source: The microphone, or files.
         ring: Where the source delivers.
-        cutter: Cuts what the ring gives.
+        plan: Cuts what the ring gives into clips, and leaves out what is not to be recorded.
+        timeline: Says when a sample was taken.
         classifier: Encodes and scores clips.
         store: Where clips are written; None where none is.
         outbox: Where labels wait.
@@ -101,7 +106,6 @@ class Parts:
         clock: The node's clocks.
         facts: What is the same in every label.
         in_effect: The settings that may change between two clips.
-        samples_per_s: How fast the source delivers; infinity for as fast as it is taken.
         duties: What the calling thread does meanwhile.
         counters: What happens is counted here.
         manager: Who started us, and wants to know how we are.
@@ -109,7 +113,8 @@ class Parts:
 
     source: AudioSource
     ring: Ring
-    cutter: Cutter
+    plan: RecordingPlan
+    timeline: Timeline
     classifier: Classifier
     store: ClipStore | None
     outbox: Outbox
@@ -117,7 +122,6 @@ class Parts:
     clock: Clock
     facts: NodeFacts
     in_effect: InEffect
-    samples_per_s: float
     duties: Sequence[Duty] = ()
     counters: Counters = field(default_factory=Counters)
     manager: ServiceManager = field(default_factory=ServiceManager)
@@ -146,7 +150,9 @@ class Agent:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._counters = parts.counters
-        self._supervision = Supervision(parts.duties)
+        self._progress = Progress()
+        watchdog = Watchdog(parts.manager, self._progress)
+        self._supervision = Supervision([*parts.duties, Duty("watchdog", TICK_S, watchdog.look)])
         self._clips: queue.Queue[TimedClip | None] = queue.Queue(MAX_WAITING_CLIPS)
         self._stop_requested = False
         self._all_labelled = threading.Event()
@@ -221,7 +227,7 @@ class Agent:
         """Thread: cut what comes from the ring."""
         try:
             for item in self._captured():
-                for piece in self._parts.cutter.push(item):
+                for piece in self._parts.plan.push(item):
                     self._hand_over(piece)
                 if isinstance(item, End):
                     self._error = item.error
@@ -229,6 +235,7 @@ class Agent:
             _LOGGER.exception("cutting failed")
             self._error = CaptureError(f"cutting failed: {error!r}")
         finally:
+            self._progress.is_over = True
             self._clips.put(None)
 
     def _captured(self) -> Iterator[Block | Gap | End]:
@@ -241,6 +248,8 @@ class Agent:
                 is_recording = True
                 self._say_recording()
             yield item
+            if isinstance(item, Block):
+                self._progress.took(len(item.samples))
 
     def _say_recording(self) -> None:
         """Say that samples have come; not before, because a device may open and stay mute."""
@@ -253,7 +262,10 @@ class Agent:
         except CaptureStalledError as error:
             return End(error)
 
-    def _hand_over(self, piece: Clip | Gap) -> None:
+    def _hand_over(self, piece: Piece) -> None:
+        if isinstance(piece, Pause):
+            self._counters.samples_paused += piece.n_samples
+            return
         if isinstance(piece, Gap):
             self._counters.count_gap(piece)
             return
@@ -275,15 +287,8 @@ class Agent:
             self._counters.count_gap(_shed(timed.clip))
 
     def _timed(self, clip: Clip) -> TimedClip:
-        arrival = self._parts.ring.arrival
-        start_utc = utc_of_sample(
-            clip.start_sample,
-            n_arrived=arrival.n_samples,
-            arrived_s=arrival.monotonic_s,
-            samples_per_s=self._parts.samples_per_s,
-            clock=self._parts.clock,
-        )
-        return TimedClip(clip, start_utc, self._parts.clock.quality())
+        timeline = self._parts.timeline
+        return TimedClip(clip, timeline.utc(clip.start_sample), timeline.quality())
 
     def _label_all(self) -> None:
         """Thread: classify, store and label what was cut. A clip that fails is counted, and the next one goes on."""
@@ -291,7 +296,8 @@ class Agent:
             self._counters.clips_recorded += 1
             self._counters.samples_captured += len(timed.clip.samples)
             try:
-                self._label(timed)
+                with self._progress.working():
+                    self._label(timed)
             except (ContractError, DeviceError) as error:
                 self._counters.clips_failed += 1
                 _LOGGER.error("clip at sample %d has no label: %s", timed.clip.start_sample, error)
@@ -330,9 +336,7 @@ class Agent:
         if self._parts.store is None:
             return AudioRecord(kept=False, reason=AudioReason.MODE_NONE, n_bytes=len(data))
         try:
-            sidecar = stored_clip(
-                clip, data, scores, bundle=self._parts.classifier.bundle, reason=AudioReason.MODE_ALL
-            )
+            sidecar = stored_clip(clip, data, scores, bundle=self._parts.classifier.bundle, reason=AudioReason.MODE_ALL)
             self._parts.store.write(sidecar, data)
         except StoreError as error:
             self._counters.clips_not_stored += 1
@@ -360,6 +364,7 @@ class Agent:
                 "clips_shed": counters.clips_shed,
                 "seconds_captured": counters.samples_captured / rate_hz,
                 "seconds_lost": counters.samples_lost / rate_hz,
+                "seconds_paused": counters.samples_paused / rate_hz,
                 "files_refused": counters.files_refused,
             },
         )

@@ -1,6 +1,5 @@
 """Chooses the parts of an agent that a configuration asks for."""
 
-import math
 import secrets
 import time
 from collections.abc import Iterator
@@ -12,15 +11,10 @@ from sonyc_contract.bundle import Bundle, read_bundle
 from sonyc_contract.errors import ConfigError
 from sonyc_device.agent import Agent, Counters, Parts
 from sonyc_device.bundles import default_bundle_path
-from sonyc_device.capture.audio_files import find_audio
-from sonyc_device.capture.cutter import Cutter
-from sonyc_device.capture.files import FileSource
-from sonyc_device.capture.microphone import MicrophoneSource
-from sonyc_device.capture.ring import Ring
-from sonyc_device.capture.source import AudioSource
+from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import SystemClock
-from sonyc_device.config import CaptureKind, CaptureSettings, MqttSettings, NodeConfig, OutboxSettings, StoreMode
+from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings, StoreMode
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.labelling import NodeFacts
 from sonyc_device.messaging.mqtt import Login, MqttMessenger
@@ -29,11 +23,6 @@ from sonyc_device.messaging.publisher import Publisher, PublisherSettings
 from sonyc_device.running.notify import service_manager
 from sonyc_device.state import state_folder
 from sonyc_device.storing.store import ClipStore
-
-RING_S: Final = 10.0
-STALLED_AFTER_S: Final = 10.0
-MIN_CLIP_S: Final = 1.0
-"""What is left before a gap must be about one window of the recogniser to be worth a label."""
 
 MAX_PASSWORD_BYTES: Final = 65_535
 """MQTT writes a length in 16 bits."""
@@ -53,24 +42,27 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
     bundle = served_bundle(config)
     classifier = Classifier(bundle, runtime=config.classify.runtime, n_threads=config.classify.n_threads)
     messenger = make_messenger(config.mqtt, client_id=config.node_id)
-    counters = Counters()
-    source = make_source(config.capture, counters)
+    counters, clock = Counters(), SystemClock()
+    in_effect = InEffect(effective_of(config))
+    source = make_source(config.capture, on_refused=counters.count_refused)
+    ring = make_ring(config.capture.rate_hz, source)
+    timeline = make_timeline(config.capture, ring, clock)
     with state_folder(config.state_folder) as folder:
         outbox = Outbox(folder / "outbox.sqlite", _bounds(config.outbox), now_s=time.time)
         try:
             yield Agent(
                 Parts(
                     source=source,
-                    ring=_make_ring(config.capture.rate_hz, source),
-                    cutter=_make_cutter(config.capture),
+                    ring=ring,
+                    plan=make_plan(config.capture, timeline, in_effect=lambda: in_effect.now.config.capture),
+                    timeline=timeline,
                     classifier=classifier,
                     store=None if config.store.mode is StoreMode.NONE else ClipStore(config.store.folder),
                     outbox=outbox,
                     publisher=Publisher(outbox, messenger, _publisher_settings(config)),
-                    clock=SystemClock(),
+                    clock=clock,
                     facts=_facts(config, session=outbox.session),
-                    in_effect=InEffect(effective_of(config)),
-                    samples_per_s=_samples_per_s(config.capture),
+                    in_effect=in_effect,
                     counters=counters,
                     manager=service_manager(),
                 )
@@ -125,44 +117,6 @@ def read_password(path: Path | None) -> str:
     if len(password.encode()) > MAX_PASSWORD_BYTES:
         raise ConfigError(f"{path}: the broker's password is longer than {MAX_PASSWORD_BYTES} bytes")
     return password
-
-
-def make_source(settings: CaptureSettings, counters: Counters) -> AudioSource:
-    """Choose where samples come from.
-
-    Raises:
-        AudioError: a folder of files to replay holds no audio file.
-    """
-    if settings.source is CaptureKind.FILES:
-        return FileSource(
-            find_audio(settings.files),
-            rate_hz=settings.rate_hz,
-            speed=settings.speed,
-            loop=settings.loop,
-            on_refused=counters.count_refused,
-        )
-    return MicrophoneSource(
-        device=settings.device, rate_hz=settings.rate_hz, n_channels=settings.channels, channel=settings.channel
-    )
-
-
-def _make_ring(rate_hz: int, source: AudioSource) -> Ring:
-    return Ring(
-        round(RING_S * rate_hz),
-        waits_when_full=not source.is_live,
-        stalled_after_s=STALLED_AFTER_S if source.is_live else None,
-    )
-
-
-def _make_cutter(settings: CaptureSettings) -> Cutter:
-    return Cutter(
-        clip_samples=round(settings.clip_s * settings.rate_hz), min_samples=round(MIN_CLIP_S * settings.rate_hz)
-    )
-
-
-def _samples_per_s(settings: CaptureSettings) -> float:
-    speed = settings.speed if settings.source is CaptureKind.FILES else 1.0
-    return settings.rate_hz * speed if speed else math.inf
 
 
 def _facts(config: NodeConfig, *, session: str) -> NodeFacts:

@@ -4,11 +4,12 @@
 """
 
 import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 
 from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ
@@ -17,11 +18,15 @@ from sonyc_contract.levels import Level
 from sonyc_contract.messages import NodeId
 from sonyc_contract.runtime import Runtime
 from sonyc_contract.settings import Settings, describe, load_toml
+from sonyc_device.capture.schedule import minutes_of, zone_of
 
 MAX_PREFIX_CHARS: Final = 200
 
 _RECIPIENT: Final = "age1[02-9ac-hj-np-z]{58}"
 """An X25519 recipient, in Bech32; its checksum is for age to see."""
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_MAX_GAP_S: Final = 7 * 86_400.0
 
 
 def _expanded(path: Path) -> Path:
@@ -42,6 +47,22 @@ def _topic(text: str) -> str:
             "in front"
         )
     return text
+
+
+def _window(text: str) -> str:
+    minutes_of(text)
+    return text
+
+
+def _time_zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
+def _calendar_time(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.astimezone(UTC).year <= _LAST_YEAR:
+        raise ValueError(f"must lie in the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return moment
 
 
 def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,6 +92,28 @@ class CaptureKind(StrEnum):
 
     MICROPHONE = "microphone"
     FILES = "files"
+
+
+class CaptureMode(StrEnum):
+    """Which part of the time is recorded."""
+
+    CONTINUOUS = "continuous"
+    SAMPLED = "sampled"
+    """Clips with a random gap before each."""
+
+
+class GapShape(StrEnum):
+    """How the gaps between sampled clips are distributed."""
+
+    EXPONENTIAL = "exponential"
+    UNIFORM = "uniform"
+
+
+class WithoutClock(StrEnum):
+    """What a schedule means while the clock was never set."""
+
+    RECORD = "record"
+    WAIT = "wait"
 
 
 class StoreMode(StrEnum):
@@ -106,6 +149,29 @@ class CaptureSettings(Settings):
     files: tuple[UsablePath, ...] = ()
     speed: float = Field(default=1.0, ge=0.0, le=1000.0)
     loop: bool = False
+    files_start: Annotated[AwareDatetime, AfterValidator(_calendar_time)] | None = None
+    mode: CaptureMode = CaptureMode.CONTINUOUS
+    mean_gap_s: float | None = Field(default=None, gt=0.0, le=_MAX_GAP_S)
+    duty_cycle: float | None = Field(default=None, ge=0.0001, lt=1.0)
+    gap_shape: GapShape = GapShape.EXPONENTIAL
+    schedule: tuple[Annotated[str, AfterValidator(_window)], ...] = ()
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    without_clock: WithoutClock = WithoutClock.RECORD
+
+    @property
+    def mean_pause_s(self) -> float:
+        """Mean length of the gaps between sampled clips in seconds; 0 where none is set."""
+        if self.duty_cycle is not None:
+            return self.clip_s * (1.0 / self.duty_cycle - 1.0)
+        return self.mean_gap_s or 0.0
+
+    @model_validator(mode="after")
+    def _says_one_gap(self) -> "CaptureSettings":
+        if self.mean_gap_s is not None and self.duty_cycle is not None:
+            raise ValueError("mean_gap_s and duty_cycle say the same in two ways: set one of them")
+        if self.mode is CaptureMode.SAMPLED and not self.mean_pause_s:
+            raise ValueError("mode = 'sampled' needs mean_gap_s or duty_cycle")
+        return self
 
     @model_validator(mode="after")
     def _fits_source(self) -> "CaptureSettings":

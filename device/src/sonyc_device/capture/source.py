@@ -19,6 +19,8 @@ class GapCause(StrEnum):
     """The agent fell behind, and the ring had no room."""
     DEVICE_OVERFLOW = "device-overflow"
     """The sound system dropped samples before the agent had them; their number is an estimate from the clock."""
+    STALLED = "stalled"
+    """The device hung or was gone; their number is an estimate from the clock."""
     FRAGMENT = "fragment"
     """Captured, but between two gaps too short for a label."""
     SHED = "shed"

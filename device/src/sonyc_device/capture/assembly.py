@@ -1,0 +1,74 @@
+"""Chooses the parts of capture that a configuration asks for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from sonyc_contract.messages import ClockQuality
+from sonyc_device.capture.audio_files import find_audio
+from sonyc_device.capture.files import FileSource
+from sonyc_device.capture.microphone import MicrophoneSource
+from sonyc_device.capture.plan import RecordingPlan
+from sonyc_device.capture.ring import Ring
+from sonyc_device.capture.source import AudioSource
+from sonyc_device.capture.starts import StartsInEffect, starts_of
+from sonyc_device.capture.timeline import LiveTimeline, ReplayTimeline, Timeline
+from sonyc_device.clock import Clock
+from sonyc_device.config import CaptureKind, CaptureSettings
+
+RING_S: Final = 10.0
+STALLED_AFTER_S: Final = 10.0
+MIN_CLIP_S: Final = 1.0
+"""What is left before a gap must be about one window of the recogniser to be worth a label."""
+
+
+def make_source(settings: CaptureSettings, *, on_refused: Callable[[Path], None]) -> AudioSource:
+    """Choose where samples come from.
+
+    Raises:
+        AudioError: a folder of files to replay holds no audio file.
+    """
+    if settings.source is CaptureKind.FILES:
+        return FileSource(
+            find_audio(settings.files),
+            rate_hz=settings.rate_hz,
+            speed=settings.speed,
+            loop=settings.loop,
+            on_refused=on_refused,
+        )
+    return MicrophoneSource(
+        device=settings.device, rate_hz=settings.rate_hz, n_channels=settings.channels, channel=settings.channel
+    )
+
+
+def make_ring(rate_hz: int, source: AudioSource) -> Ring:
+    """Make the ring that fits a source."""
+    return Ring(
+        round(RING_S * rate_hz),
+        waits_when_full=not source.is_live,
+        stalled_after_s=STALLED_AFTER_S if source.is_live else None,
+    )
+
+
+def make_timeline(settings: CaptureSettings, ring: Ring, clock: Clock) -> Timeline:
+    """Choose what gives samples their times: the clock, or for files their position."""
+    if settings.source is CaptureKind.MICROPHONE:
+        return LiveTimeline(lambda: ring.arrival, rate_hz=settings.rate_hz, clock=clock)
+    if settings.files_start is not None:
+        return ReplayTimeline(settings.files_start, rate_hz=settings.rate_hz, quality=ClockQuality.SYNCED)
+    return ReplayTimeline(clock.utc(), rate_hz=settings.rate_hz, quality=clock.quality())
+
+
+def make_plan(
+    settings: CaptureSettings, timeline: Timeline, *, in_effect: Callable[[], CaptureSettings]
+) -> RecordingPlan:
+    """Make the plan: clips of one length for the whole run, and where they begin as `in_effect` says."""
+    generator = np.random.default_rng()
+    starts = StartsInEffect(in_effect, lambda found: starts_of(found, timeline, generator=generator))
+    return RecordingPlan(
+        starts,
+        clip_samples=round(settings.clip_s * settings.rate_hz),
+        min_samples=round(MIN_CLIP_S * settings.rate_hz),
+    )
