@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from sonyc_contract.labels import LABELS, by_label
-from sonyc_contract.messages import LabelEvent, StoredClip, dump_message
-from support.sample_messages import LABEL, label_event, stored_clip
+from sonyc_contract.messages import LabelEvent, MinuteLevel, StoredClip, dump_message
+from support.sample_messages import LABEL, LEVELS, label_event, minute_level, stored_clip
 
 
 def test_label_as_it_is_sent() -> None:
@@ -21,7 +21,7 @@ def test_label_as_it_is_sent() -> None:
         "level": "v5",
         "schema": "sonyc.label/1",
         "detections": ["alert-signal", "music", "human-voice", "dog"],
-        "sound_level": {"leq": -31.5, "unit": "dBFS"},
+        "sound_level": {"leq": -31.5, "unit": "dBFS", "calibration": None, "levels": None},
         "audio": {"kept": False, "reason": "mode-none", "n_bytes": 71_000},
     }
 
@@ -75,6 +75,8 @@ def test_time_is_sent_in_utc() -> None:
         ({"detections": ("dog", "dog")}, "detections"),
         ({"sound_level": {"leq": -30, "unit": "dB"}}, "sound_level"),
         ({"sound_level": {"leq": float("-inf"), "unit": "dBFS"}}, "sound_level"),
+        ({"sound_level": {"leq": -30, "unit": "dBFS", "calibration": "1"}}, "sound_level"),
+        ({"sound_level": {"leq": -30, "unit": "dBFS", "levels": {"laeq": -33}}}, "sound_level"),
         ({"audio": {"kept": True, "reason": "because", "n_bytes": 1}}, "audio"),
         ({"schema": "sonyc.label/2"}, "schema"),
     ],
@@ -111,6 +113,29 @@ def test_clip_id_of_another_form(clip_id: str) -> None:
 def test_sidecar_that_is_wrong(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         stored_clip(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"covered_s": 0.0},
+        {"covered_s": 60.1},
+        {"unit": "dB"},
+        {"calibration": "x"},
+        {"levels": None},
+        {"levels": LEVELS.model_dump() | {"bands": [40.0] * 29}},
+        {"levels": LEVELS.model_dump() | {"laeq": float("-inf")}},
+        {"start_utc": datetime(2026, 11, 23)},
+    ],
+)
+def test_minute_level_that_is_wrong(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        minute_level(**changes)
+
+
+def test_minute_level_round_trips() -> None:
+    minute = minute_level(levels=LEVELS.model_copy(update={"bands": (40.0, 41.5)}))
+    assert MinuteLevel.model_validate_json(dump_message(minute), strict=True) == minute
 
 
 def test_messages_are_frozen() -> None:

@@ -29,9 +29,9 @@ _PUBLIC = {
     "golden": """Golden MAX_GOLDEN_BYTES MAX_TOLERANCE SelfTestReport dump_golden load_golden make_golden self_test""",
     "labels": "LABELS LABEL_INDEX N_LABELS by_label",
     "levels": "Level parse_level",
-    "messages": """AudioReason AudioRecord CLIP_SCHEMA ClassNames Clip ClockQuality ConfigHash Fingerprint HeadName
-        LABEL_SCHEMA LabelEvent Message NODE_ID_PATTERN NodeId PerClass PerSomeClasses RandomId Sealed
-        Sha256 SoundLevel StoredClip Unit UtcTime dump_message""",
+    "messages": """AudioReason AudioRecord BANDS_HZ CLIP_SCHEMA ClassNames Clip ClockQuality ConfigHash Fingerprint
+        HeadName LABEL_SCHEMA LabelEvent LevelUnit Levels Message MinuteLevel NODE_ID_PATTERN NodeId PerClass
+        PerSomeClasses RandomId SPL_SCHEMA Sealed Sha256 SoundLevel StoredClip Unit UtcTime dump_message""",
     "recognise": """ANY_HEAD Calibration Embedder EmbeddingSpec HeadSpec InputLayout Pooling Probabilities Recogniser
         Scores calibrated detections head_for pooled_logits""",
     "reports": """BrokerHealth CLOCK_SET_SCHEMA COMPLETENESS_SCHEMA CaptureHealth ClockSet CommandHealth Completeness

@@ -90,7 +90,7 @@ def test_schema_of_a_report_refuses_what_is_wrong(name: str) -> None:
     schema, sent = json.loads(schema_text(SCHEMA_FILES[name])), _SENT[name]
     wrong: list[dict[str, Any]] = [{key: value for key, value in sent.items() if key != left_out} for left_out in sent]
     wrong += [sent | {"colour": "red"}, sent | {"schema": "sonyc.label/1"}, sent | {"node": "Node 7"}]
-    for key in ("session", "run", "utc", "hours", "settings", "first_seq", "state"):
+    for key in ("session", "run", "utc", "hours", "settings", "first_seq", "state", "covered_s", "levels", "unit"):
         wrong += [sent | {key: -1.5}] if key in sent else []
     for message in wrong:
         assert list(_errors(message, schema)), message
@@ -167,6 +167,7 @@ def _holds(keyword: str, wanted: Any, value: Any, schema: dict[str, Any]) -> boo
         "maximum": lambda: value <= wanted,
         "exclusiveMinimum": lambda: value > wanted,
         "minItems": lambda: len(value) >= wanted,
+        "maxItems": lambda: len(value) <= wanted,
         "uniqueItems": lambda: len(set(value)) == len(value),
     }
     return checks[keyword]()

@@ -192,7 +192,8 @@ def test_labels_count_samples_and_say_when(make_bench: Callable[..., Bench]) -> 
         (64_000, 1),
     ]
     assert {label["clock"] for label in bench.labels} == {ClockQuality.SYNCED}
-    assert bench.labels[0]["sound_level"] == {"leq": pytest.approx(20 * math.log10(100 / 32768)), "unit": "dBFS"}
+    leq = pytest.approx(20 * math.log10(100 / 32768))
+    assert bench.labels[0]["sound_level"] == {"leq": leq, "unit": "dBFS", "calibration": None, "levels": None}
 
 
 def test_overrun_becomes_a_gap_and_capture_goes_on(

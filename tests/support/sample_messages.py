@@ -5,7 +5,17 @@ from typing import Any, Final
 
 from sonyc_contract.labels import by_label
 from sonyc_contract.levels import Level
-from sonyc_contract.messages import AudioReason, AudioRecord, ClockQuality, LabelEvent, SoundLevel, StoredClip
+from sonyc_contract.messages import (
+    BANDS_HZ,
+    AudioReason,
+    AudioRecord,
+    ClockQuality,
+    LabelEvent,
+    Levels,
+    MinuteLevel,
+    SoundLevel,
+    StoredClip,
+)
 
 _CLIP: Final[dict[str, Any]] = {
     "node": "node-7",
@@ -49,6 +59,18 @@ STORED: Final[dict[str, Any]] = {
     "probabilities": by_label([0.5] * 8),
     "reason": AudioReason.MODE_ALL,
 }
+LEVELS: Final = Levels(
+    laeq=61.2, lceq=66.0, lzeq=67.3, lafmax=74.9, l10=64.1, l50=59.8, l90=55.0, bands=(40.0,) * len(BANDS_HZ)
+)
+MINUTE: Final[dict[str, Any]] = {
+    **{key: _CLIP[key] for key in ("node", "session", "seq", "run", "start_utc", "clock", "sample_index")},
+    "capture_rate_hz": 48_000,
+    "covered_s": 58.5,
+    "unit": "dB re 20 uPa",
+    "calibration": "0a1b2c3d4e5f6789",
+    "levels": LEVELS,
+    "agent_version": "0.1.0",
+}
 
 
 def label_event(**changes: object) -> LabelEvent:
@@ -59,3 +81,8 @@ def label_event(**changes: object) -> LabelEvent:
 def stored_clip(**changes: object) -> StoredClip:
     """A sidecar that is right but for `changes`."""
     return StoredClip.model_validate(STORED | changes)
+
+
+def minute_level(**changes: object) -> MinuteLevel:
+    """A minute's sound level that is right but for `changes`."""
+    return MinuteLevel.model_validate(MINUTE | changes)

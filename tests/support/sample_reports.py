@@ -24,6 +24,7 @@ from sonyc_contract.reports import (
     SettingsInEffect,
     StoreHealth,
 )
+from support.sample_messages import minute_level
 
 _UTC: Final = datetime(2026, 11, 23, 14, 5, 6, tzinfo=UTC)
 _NODE: Final[dict[str, Any]] = {"node": "node-7", "session": "0123456789abcdef"}
@@ -103,4 +104,5 @@ REPORTS: Final = {
     "clock-v1.json": ClockSet(**_RUN, sample_index=480_000, utc=_UTC, rate_hz=48_000),
     "evicted-v1.json": Evicted(**_NODE, first_seq=3, last_seq=12, n_labels=9),
     "ack-v1.json": ACK,
+    "spl-v1.json": minute_level(),
 }

@@ -42,7 +42,7 @@ def label(seq: int) -> LabelEvent:
             "probabilities": dict.fromkeys(LABELS, 0.25),
             "thresholds": dict.fromkeys(LABELS, 0.5),
             "detections": (),
-            "sound_level": {"leq": -40.0, "unit": "dBFS"},
+            "sound_level": {"leq": -40.0, "unit": "dBFS", "calibration": None, "levels": None},
             "audio": {"kept": False, "reason": "mode-none", "n_bytes": 60_000},
             "short": False,
             "silent": False,

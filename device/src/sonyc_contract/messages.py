@@ -11,6 +11,15 @@ from sonyc_contract.levels import Level
 
 LABEL_SCHEMA: Final = "sonyc.label/1"
 CLIP_SCHEMA: Final = "sonyc.clip/1"
+SPL_SCHEMA: Final = "sonyc.spl/1"
+
+# fmt: off
+BANDS_HZ: Final = (
+    25.0, 31.5, 40.0, 50.0, 63.0, 80.0, 100.0, 125.0, 160.0, 200.0, 250.0, 315.0, 400.0, 500.0, 630.0, 800.0, 1_000.0,
+    1_250.0, 1_600.0, 2_000.0, 2_500.0, 3_150.0, 4_000.0, 5_000.0, 6_300.0, 8_000.0, 10_000.0, 12_500.0,
+)
+# fmt: on
+"""Nominal mid-band frequencies of the third-octave bands; a rate below 43.5 kHz does not reach the highest ones."""
 
 NODE_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 """As a host name: it is part of topics and file names."""
@@ -101,6 +110,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 """Of an age recipient: the first 16 digits of the SHA-256 of its text."""
 ConfigHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+LevelUnit = Literal["dBFS", "dB re 20 uPa"]
+"""dB re a full-scale square wave (a full-scale sine has -3.01), or re 20 micropascals: calibrated."""
 
 
 class Message(BaseModel):
@@ -115,11 +126,48 @@ class Message(BaseModel):
     )
 
 
+class Levels(Message):
+    """Levels of a stretch of time, weighted as IEC 61672-1:2013 says; means of energy, never of decibels."""
+
+    laeq: float = Field(description="equivalent level, weighted A")
+    lceq: float = Field(description="equivalent level, weighted C")
+    lzeq: float = Field(description="equivalent level, not weighted, from 1 Hz")
+    lafmax: float = Field(description="highest level, weighted A and F")
+    l10: float = Field(description="level, weighted A and F, exceeded for 10 % of the time")
+    l50: float = Field(description="exceeded for 50 %")
+    l90: float = Field(description="exceeded for 90 %")
+    bands: tuple[float, ...] = Field(
+        max_length=len(BANDS_HZ),
+        description="equivalent levels of third-octave bands (IEC 61260-1:2014) from 25 Hz upwards; none if not taken",
+    )
+
+
 class SoundLevel(Message):
     """Sound level of a clip. Named dBFS (re a full-scale square wave) unless the microphone was calibrated."""
 
-    leq: float
-    unit: Literal["dBFS", "dB re 20 uPa"]
+    leq: float = Field(description="equivalent level of all that was recorded, not weighted, with any offset")
+    unit: LevelUnit
+    calibration: RandomId | None = Field(default=None, description="id of the calibration; null without one, in dBFS")
+    levels: Levels | None = Field(default=None, description="null while [level] is not enabled")
+
+
+class MinuteLevel(Message):
+    """Sound level of a minute of a run's samples. Receivers drop duplicates by (node, session, seq)."""
+
+    schema_id: Literal["sonyc.spl/1"] = Field(default=SPL_SCHEMA, alias="schema")
+    node: NodeId
+    session: RandomId
+    seq: int = Field(ge=1, description="monotonic within the session, counted apart from labels")
+    run: RandomId
+    start_utc: UtcTime
+    clock: ClockQuality
+    sample_index: int = Field(ge=0, description="of the first sample, counted within the run at the capture rate")
+    capture_rate_hz: int = Field(gt=0)
+    covered_s: float = Field(gt=0, le=60, description="seconds of the minute that were recorded and measured")
+    unit: LevelUnit
+    calibration: RandomId | None = Field(default=None, description="id of the calibration; null without one, in dBFS")
+    levels: Levels
+    agent_version: str
 
 
 class AudioRecord(Message):

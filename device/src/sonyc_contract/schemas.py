@@ -8,12 +8,13 @@ from typing import Final
 
 from sonyc_contract.commands import COMMANDS, Acknowledgement, Command
 from sonyc_contract.files import write_whole
-from sonyc_contract.messages import LabelEvent, Message, StoredClip
+from sonyc_contract.messages import LabelEvent, Message, MinuteLevel, StoredClip
 from sonyc_contract.reports import ClockSet, Completeness, Evicted, NodeHealth, NodeState
 
 SCHEMA_FILES: Final[dict[str, type[Message]]] = {
     "label-v1.json": LabelEvent,
     "clip-v1.json": StoredClip,
+    "spl-v1.json": MinuteLevel,
     "state-v1.json": NodeState,
     "health-v1.json": NodeHealth,
     "completeness-v1.json": Completeness,
