@@ -1,0 +1,1 @@
+"""Sound level: weightings, third-octave bands, the meter, and its calibration."""
