@@ -1,6 +1,7 @@
 """A PulseAudio daemon of our own, and null sinks in it whose monitors are microphones that hear what is played."""
 
 import os
+import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,8 +49,21 @@ class PulseServer:
     def stop(self) -> None:
         """End the daemon, as a microphone that vanishes does; nothing happens where it does not run."""
         if self._process is not None:
+            self.thaw()
             end(self._process)
             self._process = None
+
+    def freeze(self) -> None:
+        """Let it stand still, as a sound card does that hangs: no sample comes, and no connection ends."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def control(self, *arguments: str) -> str:
         """Run `pactl` against this daemon and give what it prints.

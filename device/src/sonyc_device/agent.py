@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sonyc_contract.audio import FloatArray, from_int16, leq_dbfs
+from sonyc_contract.audio import from_int16, leq_dbfs
 from sonyc_contract.errors import ContractError
 from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, dump_message
 from sonyc_contract.messages import Clip as ClipFacts
@@ -23,10 +23,9 @@ from sonyc_device.capture.plan import Piece, RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import AudioSource, Block, End, Gap, GapCause
 from sonyc_device.capture.timeline import Timeline
-from sonyc_device.classification import Classifier
+from sonyc_device.classification import Classifier, encode_and_score
 from sonyc_device.clock import Clock
-from sonyc_device.config import Classified
-from sonyc_device.effective import Effective, InEffect
+from sonyc_device.effective import InEffect
 from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, StoreError
 from sonyc_device.labelling import (
     NodeFacts,
@@ -182,7 +181,7 @@ class Agent:
         if not self._stop_requested and self._error is None:  # what supervises us may restart a lost microphone
             self._drain(drain_timeout_s)
         self._leave(time.monotonic() + STOP_WITHIN_S)
-        self._log_summary()
+        _LOGGER.info("finished", extra=self._summary())
         return Outcome(parts.outbox.n_rows, self._counters.n_failures, self._stop_requested, self._error)
 
     def _supervise(self) -> None:
@@ -312,7 +311,7 @@ class Agent:
         # Reserved before anything is written: files are named by it, and it must never come twice.
         clip = parts.facts.clip(parts.outbox.reserve(LABEL), timed, level=effective.config.store.level)
         samples = from_int16(timed.clip.samples)
-        data, scores = self._encode_and_score(samples, effective)
+        data, scores = encode_and_score(parts.classifier, samples, parts.facts.rate_hz, effective.config)
         thresholds = thresholds_in_effect(parts.classifier.bundle.manifest.heads[scores.head], effective.thresholds)
         scores = detected_at(scores, thresholds)
         classified = effective.config.classify.what.value
@@ -322,14 +321,6 @@ class Agent:
         self._counters.labels_written += 1
         parts.publisher.wake()
         _log_label(label)
-
-    def _encode_and_score(self, samples: FloatArray, effective: Effective) -> tuple[bytes, Scores]:
-        parts, rate_hz, level = self._parts, self._parts.facts.rate_hz, effective.config.store.level
-        if effective.config.classify.what is Classified.STORED:
-            data = parts.classifier.encode(samples, rate_hz, level=level)
-            return data, parts.classifier.score_encoded(data, level=level)
-        data = parts.classifier.encode(samples, rate_hz, level=level) if parts.store else b""
-        return data, parts.classifier.score_raw(samples, rate_hz)
 
     def _keep(self, clip: ClipFacts, data: bytes, scores: Scores) -> AudioRecord:
         """Store the clip where it is to be stored; it is on the disk before its label is in the outbox."""
@@ -345,29 +336,38 @@ class Agent:
         self._counters.clips_stored += 1
         return AudioRecord(kept=True, reason=AudioReason.MODE_ALL, n_bytes=len(data))
 
-    def _log_summary(self) -> None:
+    def status(self) -> dict[str, object]:
+        """Say what it is doing; any thread may ask."""
+        facts = self._parts.facts
+        return {
+            "node": facts.node,
+            "session": facts.session,
+            "run": facts.run,
+            "last_samples_s_ago": self._progress.idle_s,
+            "clip_in_work_s": self._progress.busy_s,
+            **self._summary(),
+        }
+
+    def _summary(self) -> dict[str, object]:
         counters, rate_hz = self._counters, self._parts.facts.rate_hz
-        _LOGGER.info(
-            "finished",
-            extra={
-                "clips_recorded": counters.clips_recorded,
-                "clips_stored": counters.clips_stored,
-                "clips_not_stored": counters.clips_not_stored,
-                "clips_failed": counters.clips_failed,
-                "labels_written": counters.labels_written,
-                "labels_published": self._parts.publisher.n_published,
-                "labels_waiting": self._parts.outbox.n_rows,
-                "labels_evicted": self._parts.outbox.n_evicted,
-                "broker": self._parts.publisher.state,
-                "broker_failures": self._parts.publisher.n_connection_failures,
-                "gaps": counters.gaps,
-                "clips_shed": counters.clips_shed,
-                "seconds_captured": counters.samples_captured / rate_hz,
-                "seconds_lost": counters.samples_lost / rate_hz,
-                "seconds_paused": counters.samples_paused / rate_hz,
-                "files_refused": counters.files_refused,
-            },
-        )
+        return {
+            "clips_recorded": counters.clips_recorded,
+            "clips_stored": counters.clips_stored,
+            "clips_not_stored": counters.clips_not_stored,
+            "clips_failed": counters.clips_failed,
+            "labels_written": counters.labels_written,
+            "labels_published": self._parts.publisher.n_published,
+            "labels_waiting": self._parts.outbox.n_rows,
+            "labels_evicted": self._parts.outbox.n_evicted,
+            "broker": self._parts.publisher.state,
+            "broker_failures": self._parts.publisher.n_connection_failures,
+            "gaps": counters.gaps,
+            "clips_shed": counters.clips_shed,
+            "seconds_captured": counters.samples_captured / rate_hz,
+            "seconds_lost": counters.samples_lost / rate_hz,
+            "seconds_paused": counters.samples_paused / rate_hz,
+            "files_refused": counters.files_refused,
+        }
 
 
 def _shed(clip: Clip) -> Gap:

@@ -16,11 +16,13 @@ from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import SystemClock
 from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings, StoreMode
 from sonyc_device.effective import InEffect, effective_of
+from sonyc_device.keeping_up import measure_speed, require_speed
 from sonyc_device.labelling import NodeFacts
 from sonyc_device.messaging.mqtt import Login, MqttMessenger
 from sonyc_device.messaging.outbox import Bounds, Outbox
 from sonyc_device.messaging.publisher import Publisher, PublisherSettings
 from sonyc_device.running.notify import service_manager
+from sonyc_device.running.status import status_answered
 from sonyc_device.state import state_folder
 from sonyc_device.storing.store import ClipStore
 
@@ -37,7 +39,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
     Raises:
         ContractError: the bundle cannot be used, or does not serve the node's level or storage rate; files to replay or
             the password file cannot be read.
-        DeviceError: the state folder is held by another agent, or cannot be written.
+        DeviceError: the state folder is held by another agent, or cannot be written; or this machine cannot keep up.
     """
     bundle = served_bundle(config)
     classifier = Classifier(bundle, runtime=config.classify.runtime, n_threads=config.classify.n_threads)
@@ -45,12 +47,14 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
     counters, clock = Counters(), SystemClock()
     in_effect = InEffect(effective_of(config))
     source = make_source(config.capture, on_refused=counters.count_refused)
+    if source.is_live:  # files wait
+        require_speed(measure_speed(classifier, config), config)
     ring = make_ring(config.capture.rate_hz, source)
     timeline = make_timeline(config.capture, ring, clock)
     with state_folder(config.state_folder) as folder:
         outbox = Outbox(folder / "outbox.sqlite", _bounds(config.outbox), now_s=time.time)
         try:
-            yield Agent(
+            agent = Agent(
                 Parts(
                     source=source,
                     ring=ring,
@@ -67,6 +71,8 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     manager=service_manager(),
                 )
             )
+            with status_answered(folder, agent.status):
+                yield agent
         finally:
             outbox.close()
 

@@ -18,6 +18,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Recogniser, Scores
 from sonyc_contract.runtime import Runtime
 from sonyc_contract.stored import read_sidecar
+from sonyc_device.config import Classified, NodeConfig, StoreMode
 
 WARM_UP_RATE_HZ: Final = 22_050
 """No storage rate and no front end's, so that the resampler is needed too."""
@@ -121,6 +122,29 @@ class Classifier:
             scores = self.score_encoded(self.encode(audio.samples, audio.rate_hz, level=level), level=level)
         took_ms = 1000.0 * (time.perf_counter() - started_s)
         return FileScores(scores, level, audio.duration_s, audio.is_cut, took_ms)
+
+
+def encode_and_score(
+    classifier: Classifier, samples: FloatArray, rate_hz: int, config: NodeConfig
+) -> tuple[bytes, Scores]:
+    """Do with a clip what a node is configured to.
+
+    Args:
+        classifier: The node's.
+        samples: float32 [n].
+        rate_hz: The rate they were captured at.
+        config: What is in effect.
+
+    Returns:
+        The clip as it is to be stored, empty where that is not needed, and what was found in it.
+    """
+    level = config.store.level
+    if config.classify.what is Classified.STORED:
+        data = classifier.encode(samples, rate_hz, level=level)
+        return data, classifier.score_encoded(data, level=level)
+    is_stored = config.store.mode is not StoreMode.NONE
+    data = classifier.encode(samples, rate_hz, level=level) if is_stored else b""
+    return data, classifier.score_raw(samples, rate_hz)
 
 
 def require_served(bundle: Bundle, *, level: Level, storage_rate_hz: int) -> None:

@@ -5,9 +5,11 @@ DeviceError
 │   └── CaptureStalledError   the device is open, but no sample has come for too long
 ├── StoreError            a clip cannot be written
 ├── OutboxError           a label cannot be kept for publishing
+│   └── OutboxVersionError    the outbox was made by a newer agent
 ├── MessengerError        the broker is not reached, refuses, or is lost
 ├── StatusError           what the agent is doing cannot be found out
 │   └── NotRunningError       no agent runs
+├── TooSlowError          this machine cannot keep up with its configuration
 ├── InstallationError     the agent cannot be made a service here
 └── AgentRunningError     another agent uses the same state folder
 """
@@ -33,6 +35,10 @@ class OutboxError(DeviceError):
     """A label cannot be kept for publishing."""
 
 
+class OutboxVersionError(OutboxError):
+    """The outbox was made by a newer agent; it is left alone."""
+
+
 class MessengerError(DeviceError):
     """The broker is not reached, refuses, or is lost."""
 
@@ -51,3 +57,7 @@ class NotRunningError(StatusError):
 
 class InstallationError(DeviceError):
     """The agent cannot be made a service here."""
+
+
+class TooSlowError(DeviceError):
+    """This machine cannot keep up with its configuration."""

@@ -1,13 +1,19 @@
 """The agent as a service: a real process that a service manager watches over a real socket."""
 
+import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sonyc_device.cli import main
+from sonyc_device.running.status import read_status
 from support.agents import AgentProcess
 from support.broker import free_port
+from support.processes import wait_until
+from support.pulse import PulseServer, PulseSource
 from support.service_manager import NotifySocket
 from support.signals import noise, write_wav
 
@@ -60,3 +66,53 @@ def test_ready_is_not_told_without_samples(
     (tmp_path / "bad.wav").write_text("no audio")
     assert make_agent(files=tmp_path / "bad.wav").run() == 1
     assert not manager.count("READY")
+
+
+def test_watchdog_is_fed_while_samples_come_and_not_when_they_stop(
+    make_agent: Callable[..., AgentProcess], manager: NotifySocket, tmp_path: Path
+) -> None:
+    server = PulseServer(tmp_path / "pulse")  # its own, to be stopped
+    server.start()
+    try:
+        source = PulseSource(server, "street")
+        source.open()
+        agent = make_agent(watchdog_s=3.0, source="microphone", device="pulse", loop=False)
+        agent.environment = {**source.environment, **agent.environment, "PULSE_SERVER": server.address}
+        agent.start()
+        manager.wait_for("WATCHDOG", n=3)
+        server.freeze()
+        wait_until(lambda: idle_s(agent) > 2, what="an agent without samples")
+        n_fed = manager.count("WATCHDOG")
+        wait_until(lambda: idle_s(agent) > 5, what="an agent that goes on without samples")
+        assert manager.count("WATCHDOG") == n_fed
+        server.thaw()
+        manager.wait_for("WATCHDOG", n=n_fed + 1)
+    finally:
+        server.stop()
+
+
+def idle_s(agent: AgentProcess) -> float:
+    """For how long the agent has had no sample, by its own account."""
+    return float(read_status(agent.folder / "state")["last_samples_s_ago"])
+
+
+def test_status_of_a_running_agent_and_of_none(
+    make_agent: Callable[..., AgentProcess], manager: NotifySocket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = make_agent()
+    command = ["status", "--config", str(agent.folder / "node.toml")]
+    agent.start()
+    manager.wait_for("READY")
+    main([*command, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert document["node"] == "node-1"
+    assert 0 <= document["last_samples_s_ago"] < 5
+    main(command)
+    assert "node " in capsys.readouterr().out
+    agent.process.send_signal(signal.SIGSTOP)
+    assert main(command) == 1
+    assert "does not answer within" in capsys.readouterr().err
+    agent.process.send_signal(signal.SIGCONT)
+    agent.kill()
+    assert main(command) == 1
+    assert "no agent runs with the state folder" in capsys.readouterr().err

@@ -1,11 +1,13 @@
 """The watchdog is fed by frames processed."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sonyc_device.running.notify import ServiceManager
+from sonyc_device.running.progress import Progress
 from sonyc_device.running.watchdog import Watchdog
 from support.service_manager import NotifySocket
 
@@ -27,51 +29,73 @@ class Now:
         return self.s
 
 
-@pytest.fixture
-def now() -> Now:
-    return Now()
+@dataclass
+class Bench:
+    """A watchdog of 30 s, and all that decides whether it is fed."""
+
+    socket: NotifySocket
+    now: Now
+    progress: Progress
+    watchdog: Watchdog
+
+    def look_every_second(self, n: int, *, samples: int) -> None:
+        for _ in range(n):
+            if samples:
+                self.progress.took(samples)
+            self.watchdog.look()
+            self.now.s += 1
 
 
 @pytest.fixture
-def watchdog(socket: NotifySocket, now: Now) -> Watchdog:
-    return Watchdog(ServiceManager(socket.address, watchdog_s=PERIOD_S), monotonic=now)
+def bench(socket: NotifySocket) -> Bench:
+    now = Now()
+    progress = Progress(monotonic=now)
+    manager = ServiceManager(socket.address, watchdog_s=PERIOD_S)
+    return Bench(socket, now, progress, Watchdog(manager, progress, monotonic=now))
 
 
-def test_frames_feed_it_three_times_a_period(watchdog: Watchdog, socket: NotifySocket, now: Now) -> None:
-    for second in range(61):
-        now.s = 1000.0 + second
-        watchdog.look(n_samples=48_000 * (second + 1), busy_s=0.0)
-    assert socket.told == [{"WATCHDOG": "1"}] * 7
+def test_frames_feed_it_three_times_a_period(bench: Bench) -> None:
+    bench.look_every_second(61, samples=48_000)
+    assert bench.socket.told == [{"WATCHDOG": "1"}] * 7
 
 
-def test_being_alive_does_not_feed_it(watchdog: Watchdog, socket: NotifySocket, now: Now) -> None:
-    watchdog.look(n_samples=0, busy_s=0.0)
-    assert not socket.told
-    watchdog.look(n_samples=1, busy_s=0.0)
-    for second in range(100):
-        now.s = 1000.0 + second
-        watchdog.look(n_samples=1, busy_s=0.0)
-    assert len(socket.told) == 1
-    watchdog.look(n_samples=2, busy_s=0.0)
-    assert len(socket.told) == 2
+def test_being_alive_does_not_feed_it(bench: Bench) -> None:
+    bench.look_every_second(60, samples=0)
+    assert not bench.socket.told
+    bench.look_every_second(1, samples=1)
+    bench.look_every_second(60, samples=0)
+    assert len(bench.socket.told) == 1
+    bench.look_every_second(1, samples=1)
+    assert len(bench.socket.told) == 2
 
 
-def test_clip_that_is_stuck_starves_it(watchdog: Watchdog, socket: NotifySocket, now: Now) -> None:
-    for second in range(100):
-        now.s = 1000.0 + second
-        watchdog.look(n_samples=second + 1, busy_s=float(second))
-    assert len(socket.told) == 3  # at 0, 10 and 20 s
+def test_clip_that_is_stuck_starves_it(bench: Bench) -> None:
+    with bench.progress.working():
+        bench.look_every_second(100, samples=1)
+    assert len(bench.socket.told) == 3  # at 0, 10 and 20 s
+    bench.look_every_second(1, samples=1)
+    assert len(bench.socket.told) == 4
 
 
-def test_it_is_fed_while_nothing_is_expected(watchdog: Watchdog, socket: NotifySocket, now: Now) -> None:
-    watchdog.look_away()
-    now.s += PERIOD_S
-    watchdog.look_away()
-    assert len(socket.told) == 2
+def test_it_is_fed_when_the_source_is_at_its_end(bench: Bench) -> None:
+    bench.progress.is_over = True
+    bench.look_every_second(31, samples=0)
+    assert len(bench.socket.told) == 4
 
 
 def test_without_a_watchdog_nothing_is_sent(socket: NotifySocket) -> None:
-    unwatched = Watchdog(ServiceManager(socket.address))
-    unwatched.look(n_samples=1, busy_s=0.0)
-    unwatched.look_away()
+    progress = Progress()
+    unwatched = Watchdog(ServiceManager(socket.address), progress)
+    progress.took(1)
+    unwatched.look()
     assert not socket.told
+
+
+def test_progress_says_since_when_nothing_came() -> None:
+    now = Now()
+    progress = Progress(monotonic=now)
+    assert progress.idle_s is None
+    progress.took(10)
+    now.s += 3
+    assert progress.idle_s == 3
+    assert (progress.n_samples, progress.busy_s) == (10, 0)

@@ -31,9 +31,7 @@ def _add_install(parser: argparse.ArgumentParser) -> None:
         "Makes a system user, an environment under /opt, a systemd unit and a configuration; doing it again brings "
         "them up to date, and leaves a configuration as it is."
     )
-    parser.add_argument(
-        "--node-id", default="", metavar="ID", help="for a new configuration; default: the host's name"
-    )
+    parser.add_argument("--node-id", default="", metavar="ID", help="for a new configuration; default: the host's name")
     parser.add_argument("--broker", default="", metavar="HOST", help="for a new configuration; default: localhost")
     _add_system(parser)
     parser.set_defaults(command=_install)
@@ -75,4 +73,4 @@ def _status(arguments: argparse.Namespace) -> int:
         print(json.dumps(document, indent=1))
     else:
         report(document, as_json=False)
-    return DEGRADED if document["problems"] else OK
+    return DEGRADED if document.get("problems") else OK

@@ -80,6 +80,17 @@ class StatusServer:
             _LOGGER.exception("the status cannot be said")
 
 
+@contextmanager
+def status_answered(folder: Path, document: Callable[[], Mapping[str, object]]) -> Iterator[None]:
+    """Answer who asks for the status meanwhile."""
+    server = StatusServer(folder, document)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
 def read_status(folder: Path, *, timeout_s: float = ANSWER_WITHIN_S) -> dict[str, Any]:
     """Ask the agent that holds a state folder what it is doing.
 
