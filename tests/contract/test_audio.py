@@ -22,6 +22,7 @@ from sonyc_contract.audio import (
     check_finite,
     from_int16,
     leq_dbfs,
+    open_audio,
     parse_audio,
     read_audio,
     resample,
@@ -442,3 +443,46 @@ def test_check_finite_names_what_it_is_given() -> None:
 
 def test_duration() -> None:
     assert Audio(np.zeros(24_000, np.float32), 48_000).duration_s == 0.5
+
+
+# Block by block
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("WAV", "PCM_24"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")])
+def test_blocks_are_what_is_read_at_once(container: str, subtype: str, tmp_path: Path) -> None:
+    stereo = np.random.default_rng(6).normal(0, 0.1, (1_200_000, 2)).astype(np.float32)
+    path = _written(tmp_path / "long", _encoded(container, subtype, stereo))
+    with open_audio(path) as reader:
+        assert (reader.rate_hz, reader.n_channels) == (48_000, 2)
+        blocks = list(reader.blocks())
+    assert len(blocks) >= 3
+    np.testing.assert_array_equal(np.concatenate(blocks), read_audio(path).samples)
+
+
+def test_one_channel_of_several(tmp_path: Path) -> None:
+    path = _written(tmp_path / "stereo.wav", _encoded("WAV", "FLOAT", np.stack([_NOISE, _TONE], axis=1)))
+    with open_audio(path) as reader:
+        np.testing.assert_array_equal(np.concatenate(list(reader.blocks(channel=1))), _TONE)
+
+
+def test_cut_is_known_when_all_was_read(tmp_path: Path) -> None:
+    data = _encoded("FLAC", "PCM_16")
+    with open_audio(_written(tmp_path / "cut.flac", data[: len(data) // 2])) as reader:
+        assert not reader.is_cut
+        assert 0 < sum(map(len, reader.blocks())) < len(_NOISE)
+        assert reader.is_cut
+
+
+def test_sample_that_is_not_finite_is_named_by_its_place_in_the_file(tmp_path: Path) -> None:
+    samples = np.zeros(1_100_000, np.float32)
+    samples[1_060_000] = np.nan
+    path = _written(tmp_path / "bad.wav", _encoded("WAV", "FLOAT", samples))
+    with open_audio(path) as reader, pytest.raises(AudioError, match=r"bad\.wav: sample 1060000 is nan"):
+        list(reader.blocks())
+
+
+def test_what_is_no_audio_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="not audio"), open_audio(_written(tmp_path / "text", b"x" * 100)):
+        pass
+    with pytest.raises(AudioError, match="no such file"), open_audio(tmp_path / "absent"):
+        pass

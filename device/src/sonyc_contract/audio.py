@@ -2,7 +2,9 @@
 
 import io
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -61,14 +63,31 @@ def read_audio(path: Path) -> Audio:
         AudioError: the file is missing, empty, not audio, has a cut header, a rate out of range, no samples, or NaN
             or infinite ones. The message names the file and what is wrong.
     """
+    with open_audio(path) as reader:
+        return _whole(reader)
+
+
+@contextmanager
+def open_audio(path: Path) -> Iterator["AudioReader"]:
+    """Open whatever libsndfile reads, to be read block by block: what is in memory does not grow with the file.
+
+    Args:
+        path: A file as `read_audio` takes it.
+
+    Raises:
+        AudioError: as `read_audio`; for what is wrong with the samples only when they are read.
+    """
     try:
         if not path.is_file():
             raise AudioError(f"{path}: {_why_no_file(path)}")
         with path.open("rb") as file:
-            # By its path: libsndfile's probing of a cut AIFF file through a Python file object prints a traceback.
-            return _read(file, os.fsencode(path), str(path))
+            head, is_cut, is_count_stated = _examine(file, str(path))
+        # By its path: libsndfile's probing of a cut AIFF file through a Python file object prints a traceback.
+        sound = _open_sound(os.fsencode(path), head, str(path))
     except OSError as error:
         raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from error
+    with sound:
+        yield AudioReader(sound, str(path), is_cut=is_cut, is_count_stated=is_count_stated)
 
 
 def parse_audio(data: bytes, name: str) -> Audio:
@@ -78,11 +97,19 @@ def parse_audio(data: bytes, name: str) -> Audio:
         AudioError: as `read_audio`.
     """
     file = _Bytes(data)
-    return _read(file, file, name)
+    head, is_cut, is_count_stated = _examine(file, name)
+    file.seek(0)
+    with _open_sound(file, head, name) as sound:
+        return _whole(AudioReader(sound, name, is_cut=is_cut, is_count_stated=is_count_stated))
 
 
-def check_finite(samples: FloatArray, name: str) -> None:
+def check_finite(samples: FloatArray, name: str, *, first: int = 0) -> None:
     """Refuse NaN and infinity, which a codec would silently write as silence or full scale.
+
+    Args:
+        samples: float32 [n].
+        name: What they are of.
+        first: Index of the first of them.
 
     Raises:
         AudioError: naming `name`, the first offending index and its value.
@@ -90,7 +117,7 @@ def check_finite(samples: FloatArray, name: str) -> None:
     finite = np.isfinite(samples)
     if not finite.all():
         index = int(np.argmin(finite))
-        raise AudioError(f"{name}: sample {index} is {samples[index]}; repair or leave out the recording")
+        raise AudioError(f"{name}: sample {first + index} is {samples[index]}; repair or leave out the recording")
 
 
 def resample(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
@@ -131,6 +158,59 @@ def leq_dbfs(samples: FloatArray) -> float:
     return max(10.0 * float(np.log10(energy)), -200.0) if energy > 0.0 else -200.0
 
 
+class AudioReader:
+    """An open audio file, of which one block after the other is read.
+
+    Attributes:
+        rate_hz: Samples per second.
+        n_channels: How many channels it has.
+        is_cut: Whether the file promised more samples than it held; known when all were read.
+    """
+
+    def __init__(self, sound: Any, name: str, *, is_cut: bool, is_count_stated: bool) -> None:
+        """Take a `soundfile.SoundFile` at its beginning; see `open_audio`."""
+        self._sound = sound
+        self._name = name
+        self._is_count_stated = is_count_stated
+        self.rate_hz = int(sound.samplerate)
+        self.n_channels = int(sound.channels)
+        self.is_cut = is_cut
+
+    def blocks(self, *, channel: int | None = None) -> Iterator[FloatArray]:
+        """Read what is left.
+
+        Args:
+            channel: Which channel, from 0; by default all of them are averaged, which gives what `read_audio` gives.
+
+        Yields:
+            float32 [n], n up to a million.
+
+        Raises:
+            AudioError: there is no sample, or one is NaN or infinite.
+        """
+        n_read = 0
+        for frames in self._frames():
+            samples = _mono(frames) if channel is None else frames[:, channel]
+            check_finite(samples, self._name, first=n_read)
+            n_read += len(samples)
+            yield samples
+        if n_read == 0:
+            raise AudioError(f"{self._name}: holds no samples; it is empty, or was cut off before the first one")
+
+    def _frames(self) -> Iterator[FloatArray]:
+        """Give float32 [n, n_channels] up to the end, or to where decoding fails."""
+        n_left, is_at_end = self._sound.frames, False
+        while n_left > 0 and not is_at_end:
+            # What a header promises is not allocated at once: 60 bytes of FLAC may promise 2^36 samples.
+            n_wanted = max(1, min(n_left, _BLOCK_SAMPLES // self.n_channels))
+            frames, is_broken = _read_frames(self._sound, n_wanted)
+            n_left -= len(frames)
+            is_at_end = len(frames) < n_wanted
+            self.is_cut |= is_broken or (is_at_end and self._is_count_stated)
+            if len(frames):
+                yield frames
+
+
 class _Bytes(io.BytesIO):
     """Stays where it is instead of raising: libsndfile seeks before the start of damaged files."""
 
@@ -141,47 +221,38 @@ class _Bytes(io.BytesIO):
             return self.tell()
 
 
-def _read(file: BinaryIO, source: bytes | BinaryIO, name: str) -> Audio:
+def _examine(file: BinaryIO, name: str) -> tuple[bytes, bool, bool]:
+    """Give a file's first bytes, whether it lacks bytes that it states, and whether it states its number of samples."""
     head = file.read(10)
     if not head:
         raise AudioError(f"{name}: the file is empty (0 bytes); record or copy it again")
     if is_lone_mp3_frame(file):
         raise AudioError(f"{name}: holds no more than one MP3 frame; copy or record it again")
-    is_cut, is_count_stated = lacks_bytes(file), states_n_frames(file)
-    file.seek(0)
+    return head, lacks_bytes(file), states_n_frames(file)
+
+
+def _open_sound(source: bytes | BinaryIO, head: bytes, name: str) -> Any:
     try:
-        audio = _decode(source, is_count_stated=is_count_stated)
+        sound = _sound_file_class()(source)
     except (RuntimeError, TypeError) as error:  # libsndfile's; TypeError: a headerless `.raw` file
         raise AudioError(f"{name}: {_why_unreadable(head, error)}") from error
-    if not MIN_RATE_HZ <= audio.rate_hz <= MAX_RATE_HZ:
-        raise AudioError(f"{name}: sample rate {audio.rate_hz} Hz; accepted are {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")
-    if len(audio.samples) == 0:
-        raise AudioError(f"{name}: holds no samples; it is empty, or was cut off before the first one")
-    check_finite(audio.samples, name)
-    return replace(audio, is_cut=audio.is_cut or is_cut)
+    rate_hz = int(sound.samplerate)
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        sound.close()
+        raise AudioError(f"{name}: sample rate {rate_hz} Hz; accepted are {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")
+    return sound
+
+
+def _whole(reader: AudioReader) -> Audio:
+    blocks = list(reader.blocks())
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return Audio(samples, reader.rate_hz, reader.n_channels, reader.is_cut)
 
 
 def _why_no_file(path: Path) -> str:
     if path.is_dir():
         return "a folder, not an audio file" if os.access(path, os.R_OK | os.X_OK) else "a folder that cannot be read"
     return "not an audio file" if path.exists() else "no such file"
-
-
-def _decode(source: bytes | BinaryIO, *, is_count_stated: bool) -> Audio:
-    with _sound_file_class()(source) as sound:
-        n_promised, n_channels = sound.frames, sound.channels
-        blocks = [np.empty(0, np.float32)]
-        n_read, ends_early, is_broken = 0, False, False
-        while n_read < n_promised and not ends_early:
-            # What a header promises is not allocated at once: 60 bytes of FLAC may promise 2^36 samples.
-            n_wanted = max(1, min(n_promised - n_read, _BLOCK_SAMPLES // n_channels))
-            frames, is_broken = _read_frames(sound, n_wanted)
-            blocks.append(_mono(frames))
-            n_read += len(frames)
-            ends_early = len(frames) < n_wanted
-        rate_hz = int(sound.samplerate)
-    samples = blocks[1] if len(blocks) == 2 else np.concatenate(blocks)
-    return Audio(samples, rate_hz, n_channels, is_broken or (ends_early and is_count_stated))
 
 
 def _read_frames(sound: Any, n_frames: int) -> tuple[FloatArray, bool]:
