@@ -28,7 +28,7 @@ CONTRACT_MODULE_LEVEL = {"numpy", "pydantic", "sonyc_contract", *sys.stdlib_modu
 # Too heavy to be imported before they are needed.
 LATE = (
     *("ai_edge_litert", "amqtt", "matplotlib", "pandas", "paho", "pedalboard", "pyarrow", "scipy", "sklearn"),
-    *("sounddevice", "soundfile", "soxr", "tensorflow", "tflite_runtime", "tuf"),
+    *("pyrage", "sounddevice", "soundfile", "soxr", "tensorflow", "tflite_runtime", "tuf"),
 )
 
 

@@ -4,6 +4,7 @@ DeviceError
 ├── CaptureError          the microphone or the files do not deliver
 │   └── CaptureStalledError   the device is open, but no sample has come for too long
 ├── StoreError            a clip cannot be written
+│   └── StoreFullError        there is no room for it under the limits that are set
 ├── OutboxError           a label cannot be kept for publishing
 │   └── OutboxVersionError    the outbox was made by a newer agent
 ├── MessengerError        the broker is not reached, refuses, or is lost
@@ -29,6 +30,10 @@ class CaptureStalledError(CaptureError):
 
 class StoreError(DeviceError):
     """A clip cannot be written."""
+
+
+class StoreFullError(StoreError):
+    """There is no room for a clip under the limits that are set."""
 
 
 class OutboxError(DeviceError):
