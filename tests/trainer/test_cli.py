@@ -109,7 +109,7 @@ def test_wrong_call_gives_2(capsys: pytest.CaptureFixture[str], argv: list[str])
 @pytest.mark.parametrize("text", ["mine", "=x", "mine="])
 def test_folder_without_name_is_a_wrong_call(capsys: pytest.CaptureFixture[str], study: Path, text: str) -> None:
     assert main(["run", str(study), "--data", text]) == 2
-    assert f"'{text}' is not NAME=DIR" in capsys.readouterr().err
+    assert f"'{text}' is not NAME=PATH" in capsys.readouterr().err
 
 
 def test_stages_run_one_by_one(capsys: pytest.CaptureFixture[str], study: Path) -> None:

@@ -86,10 +86,11 @@ def test_changed_settings_make_exactly_what_depends_on_them_stale(
         ({"train": {"levels": ["pcm"], "robust": False}}, Stage.EMBED, (Stage.SPECTROGRAMS,)),
         ({"train": {"levels": ["pcm"], "seeds": 2}}, Stage.EMBED, (Stage.SPECTROGRAMS,)),
         ({"calibration": {"target_precision": 0.9}}, Stage.TRAIN, (Stage.EXPORT, Stage.SPECTROGRAMS)),
-        ({"export": {"min_top1_agreement": 0.8}}, Stage.EVALUATE, (Stage.SPECTROGRAMS, Stage.COSTS)),
-        ({"export": {"licence": "other"}}, Stage.EXPORT, (Stage.SPECTROGRAMS, Stage.COSTS)),
-        ({"name": "other"}, Stage.EXPORT, (Stage.SPECTROGRAMS, Stage.COSTS)),
-        ({"costs": {"max_clips": 10}}, Stage.BUNDLE, (Stage.SPECTROGRAMS,)),
+        ({"export": {"min_top1_agreement": 0.8}}, Stage.EVALUATE, (Stage.SPECTROGRAMS, Stage.COSTS, Stage.COMPARE)),
+        ({"export": {"licence": "other"}}, Stage.EXPORT, (Stage.SPECTROGRAMS, Stage.COSTS, Stage.COMPARE)),
+        ({"name": "other"}, Stage.EXPORT, (Stage.SPECTROGRAMS, Stage.COSTS, Stage.COMPARE)),
+        ({"costs": {"max_clips": 10}}, Stage.BUNDLE, (Stage.SPECTROGRAMS, Stage.COMPARE)),
+        ({"compare": [{"name": "other"}]}, Stage.COSTS, ()),
     ],
 )
 def test_what_does_not_depend_on_a_changed_setting_is_kept(

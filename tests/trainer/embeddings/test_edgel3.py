@@ -1,7 +1,9 @@
 """EdgeL3's SEA embedding from its published weights."""
 
 import gzip
+import hashlib
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -12,12 +14,14 @@ from sonyc_contract.audio import read_audio, resample
 from sonyc_contract.codec import round_trip
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import InputLayout
+from sonyc_trainer.embeddings.edgel3 import PUBLISHED, PUBLISHED_SHA256, EdgeL3Embedding
 from sonyc_trainer.embeddings.embedding import Embedding
 from sonyc_trainer.embeddings.registry import source_for
 from sonyc_trainer.errors import EmbeddingError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
 from support.small_study import in_pool, small_study
+from support.zenodo import FakeZenodo, serving
 
 
 def make(folder: Path, weights: Path | None, pool: Executor) -> Embedding:
@@ -59,9 +63,42 @@ def test_unpacked_file_gives_the_same(weights: Path, tmp_path: Path, tensorflow_
     assert packed.id == unpacked.id
 
 
-def test_weights_must_be_named(tmp_path: Path, tensorflow_pool: Executor) -> None:
-    with pytest.raises(EmbeddingError, match="needs 'weights', the path of its"):
-        make(tmp_path, None, tensorflow_pool)
+def fetched(folder: Path, pool: Executor, zenodo: FakeZenodo, *, name: str) -> Embedding:
+    study = StudyFolder(folder, small_study(folder, embedding={"kind": "edgel3-sea"}))
+    study.of(Stage.PRETRAIN).mkdir(parents=True)
+    url = f"{zenodo.address}/files/{name}/content"
+    data = zenodo.files.get(name, b"")
+    served = replace(PUBLISHED, url=url, size_bytes=len(data), md5=hashlib.md5(data).hexdigest())
+    return EdgeL3Embedding(study.study.embedding, served).make(study, in_pool(pool))
+
+
+def test_published_weights_are_fetched_where_none_are_named(
+    weights: Path, tmp_path: Path, tensorflow_pool: Executor
+) -> None:
+    (tmp_path / "a").mkdir()
+    zenodo = FakeZenodo({"sea.h5.gz": weights.read_bytes()}, breaks_after={"sea.h5.gz": 3_000_000})
+    with serving(zenodo):
+        embedding = fetched(tmp_path / "b", tensorflow_pool, zenodo, name="sea.h5.gz")
+    assert embedding.id == make(tmp_path / "a", weights, tensorflow_pool).id
+    assert PUBLISHED.size_bytes == weights.stat().st_size
+
+
+def test_other_weights_than_the_published_are_refused(tmp_path: Path, tensorflow_pool: Executor) -> None:
+    zenodo = FakeZenodo({"sea.h5.gz": b"others"})
+    with serving(zenodo), pytest.raises(EmbeddingError, match=f"its SHA-256 is [0-9a-f]+, not {PUBLISHED_SHA256}"):
+        fetched(tmp_path, tensorflow_pool, zenodo, name="sea.h5.gz")
+    assert not list(StudyFolder(tmp_path, small_study(tmp_path)).of(Stage.PRETRAIN).glob("*.gz"))
+
+
+def test_unreachable_weights_say_how_to_give_them(tmp_path: Path, tensorflow_pool: Executor) -> None:
+    zenodo = FakeZenodo({"sea.h5.gz": b""})
+    with serving(zenodo):
+        pass
+    gone = replace(PUBLISHED, url=f"{zenodo.address}/files/sea.h5.gz/content")
+    study = StudyFolder(tmp_path, small_study(tmp_path, embedding={"kind": "edgel3-sea"}))
+    study.of(Stage.PRETRAIN).mkdir()
+    with pytest.raises(EmbeddingError, match=f"SHA-256 is {PUBLISHED_SHA256}, with --model edgel3-sea=FILE"):
+        EdgeL3Embedding(study.study.embedding, gone).make(study, in_pool(tensorflow_pool))
 
 
 def test_other_files_are_refused(tmp_path: Path, tensorflow_pool: Executor) -> None:

@@ -40,6 +40,7 @@ STAGE_HELP: Final[dict[Stage, str]] = {
     Stage.BUNDLE: "Write the bundle for the nodes.",
     Stage.SPECTROGRAMS: "Show one clip per class at every level.",
     Stage.COSTS: "Measure bytes and times, other rates and Opus too.",
+    Stage.COMPARE: "Run the study's variants, and compare them with it.",
     Stage.REPORT: "Write the report.",
 }
 
@@ -69,8 +70,12 @@ UrbanSound8KOption = Annotated[
     Path | None, typer.Option("--urbansound8k", metavar="DIR", help="Short for --data urbansound8k=DIR.")
 ]
 Esc10Option = Annotated[Path | None, typer.Option("--esc10", metavar="DIR", help="Short for --data esc10=DIR.")]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="NAME=FILE", help="File of an embedding or a comparison; may be repeated."),
+]
 OpenL3Option = Annotated[
-    Path | None, typer.Option("--openl3-weights", metavar="FILE", help="Weight file of OpenL3, .h5 or .h5.gz.")
+    Path | None, typer.Option("--openl3-weights", metavar="FILE", help="Short for --model openl3=FILE.")
 ]
 LabelsOption = Annotated[
     str | None,
@@ -141,6 +146,7 @@ def _command(stage: Stage | None) -> Callable[..., None]:
         data: DataOption = None,
         urbansound8k: UrbanSound8KOption = None,
         esc10: Esc10Option = None,
+        model: ModelOption = None,
         openl3_weights: OpenL3Option = None,
         labels: LabelsOption = None,
         dask: DaskOption = None,
@@ -150,8 +156,9 @@ def _command(stage: Stage | None) -> Callable[..., None]:
         from sonyc_trainer.pipeline import run_stage, run_study
         from sonyc_trainer.study import load_study
 
-        folders = _folders(data, urbansound8k, esc10)
-        folder = _study_folder(load_study(study, folders=folders, openl3_weights=openl3_weights), out, labels)
+        folders = _named(data, "--data", {"urbansound8k": urbansound8k, "esc10": esc10})
+        models = _named(model, "--model", {"openl3": openl3_weights})
+        folder = _study_folder(load_study(study, folders=folders, models=models), out, labels)
         with _resumable(), _stage_context(dask, cache or folder.root.parent / ".cache") as context:
             if stage is None:
                 outcomes = run_study(folder, context, on_stage=_say)
@@ -293,25 +300,30 @@ def _study_folder(study: "Study", out: Path | None, labels: str | None) -> "Stud
     return StudyFolder(out or Path("out") / study.name, study)
 
 
-def _folders(data: list[str] | None, urbansound8k: Path | None, esc10: Path | None) -> dict[str, Path]:
-    folders = {name: path for name, path in (("urbansound8k", urbansound8k), ("esc10", esc10)) if path}
-    for text in data or []:
+def _named(texts: list[str] | None, option: str, short: dict[str, Path | None]) -> dict[str, Path]:
+    """Read NAME=PATH of an option that may be repeated, after those that have an option of their own."""
+    found = {name: path for name, path in short.items() if path}
+    for text in texts or []:
         name, equals, path = text.partition("=")
         if not (name and equals and path):
-            raise typer.BadParameter(f"{text!r} is not NAME=DIR", param_hint="'--data'")
-        folders[name] = Path(path)
-    return folders
+            raise typer.BadParameter(f"{text!r} is not NAME=PATH", param_hint=f"'{option}'")
+        found[name] = Path(path)
+    return found
 
 
 def _say(outcome: "StageOutcome") -> None:
     done = "kept" if outcome.is_kept else f"{outcome.duration_s:.1f} s"
-    print(f"{outcome.stage:<12} {done}", file=sys.stderr)
+    of = f" ({outcome.variant})" if outcome.variant else ""
+    print(f"{outcome.stage:<12} {done}{of}", file=sys.stderr)
 
 
 def _conclude(folder: "StudyFolder", outcomes: "list[StageOutcome]", *, as_json: bool) -> None:
     from sonyc_trainer.summary import print_summary
 
-    stages = {str(o.stage): {"kept": o.is_kept, "duration_s": o.duration_s} for o in outcomes}
+    stages = {
+        f"{o.variant}/{o.stage}" if o.variant else str(o.stage): {"kept": o.is_kept, "duration_s": o.duration_s}
+        for o in outcomes
+    }
     if as_json:
         print(json.dumps({"study": folder.study.name, "folder": str(folder.root), "stages": stages}))
     elif outcomes[-1].stage is Stage.REPORT:

@@ -5,9 +5,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from sonyc_contract.bundle import head_member
 from sonyc_contract.codec import encoder_version
 from sonyc_contract.files import sha256_hex, write_whole
 from sonyc_contract.levels import Level
-from sonyc_contract.recognise import ANY_HEAD
+from sonyc_contract.recognise import ANY_HEAD, HeadSpec
 from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stages import Stage
@@ -58,8 +58,12 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.BUNDLE: StageInputs(settings=("export", "name"), after=(Stage.EXPORT, Stage.EVALUATE)),
     Stage.SPECTROGRAMS: StageInputs(after=(Stage.COMPRESS,)),
     Stage.COSTS: StageInputs(settings=("costs",), after=(Stage.EVALUATE,)),
-    Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE, Stage.SPECTROGRAMS, Stage.COSTS)),
+    Stage.COMPARE: StageInputs(settings=("compare", "seed"), after=(Stage.EVALUATE,)),
+    Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE, Stage.SPECTROGRAMS, Stage.COSTS, Stage.COMPARE)),
 }
+
+LAST_OF_VARIANTS: Final = Stage.EVALUATE
+"""Variants are trained and tested, and no more."""
 
 _LOCK_FILE = ".lock"
 _SETTINGS_FILE = "study.json"
@@ -74,10 +78,12 @@ class StudyFolder:
     Attributes:
         root: The folder.
         study: The settings that its contents belong to.
+        shared: Of a variant, the stages whose results another folder holds already, and where.
     """
 
     root: Path
     study: Study
+    shared: Mapping[Stage, Path] = field(default_factory=dict)
 
     @property
     def settings(self) -> Path:
@@ -86,7 +92,21 @@ class StudyFolder:
 
     def of(self, stage: Stage) -> Path:
         """Folder of a stage's results."""
-        return self.root / f"{list(Stage).index(stage):02d}-{stage}"
+        return self.shared.get(stage) or self.root / f"{list(Stage).index(stage):02d}-{stage}"
+
+    def variants(self) -> "dict[str, StudyFolder]":
+        """Give the folders of the study's comparisons by name; each shares what the study or one before it has."""
+        found: dict[str, StudyFolder] = {}
+        for comparison in self.study.compare:
+            study, others = self.study.variant(comparison), (self, *found.values())
+            shared: dict[Stage, Path] = {
+                stage: other.of(stage)
+                for other in reversed(others)
+                for stage in list(Stage)[: list(Stage).index(LAST_OF_VARIANTS) + 1]
+                if have_same_results(study, other.study, stage)
+            }
+            found[comparison.name] = StudyFolder(self.root / "compare" / comparison.name, study, shared)
+        return found
 
     @property
     def clips(self) -> Path:
@@ -186,6 +206,23 @@ class StudyFolder:
     def head_specs(self) -> Path:
         """Each head's calibration and thresholds, chosen on the validation clips."""
         return self.of(Stage.EVALUATE) / "heads.json"
+
+    def read_head_specs(self) -> dict[str, HeadSpec]:
+        """Read them by head.
+
+        Raises:
+            StageError: stage `evaluate` has not been run.
+        """
+        try:
+            document = json.loads(self.head_specs.read_text())
+        except OSError as error:
+            raise StageError(f"{self.head_specs} is missing: run stage 'evaluate'") from error
+        return {name: HeadSpec.model_validate(spec) for name, spec in document.items()}
+
+    @property
+    def left_out(self) -> Path:
+        """Why a variant could not be run, where that is so."""
+        return self.root / "left-out.txt"
 
     @property
     def predictions(self) -> Path:
@@ -295,6 +332,11 @@ class StudyFolder:
             document["clips"] = self.listed()
         if stage is Stage.COMPRESS:
             document["encoder"] = encoder_version()
+        if stage is Stage.COMPARE:
+            document["variants"] = {
+                name: variant.key(LAST_OF_VARIANTS) if variant.is_done(LAST_OF_VARIANTS) else None
+                for name, variant in self.variants().items()
+            }
         if stage is Stage.PRETRAIN:
             document["embedding_file"] = _digest(self.study.embedding.weights or self.study.embedding.model_path)
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -334,6 +376,14 @@ class StudyFolder:
         if not self.is_done(stage):
             raise StageError(f"stage '{stage}' is not finished in {self.root}")
         return float(json.loads((self.of(stage) / _DONE_FILE).read_text())["duration_s"])
+
+
+def have_same_results(one: Study, other: Study, stage: Stage) -> bool:
+    """Whether a stage's results are the same in two studies of the same clips."""
+    inputs = INPUTS[stage]
+    return all(_setting(one, name) == _setting(other, name) for name in inputs.settings) and all(
+        have_same_results(one, other, before) for before in inputs.after
+    )
 
 
 def open_folder(root: Path) -> StudyFolder:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sonyc_contract.audio import FloatArray
 from sonyc_contract.recognise import Pooling
+from sonyc_trainer.attention import Attention, ClipPooling
 from sonyc_trainer.embeddings.vectors import ClipVectors
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.learning import balanced_weights, class_flags, targets
@@ -44,7 +45,7 @@ class HeadData:
         return np.ones(len(self.truth), np.float32)
 
 
-def head_data(levels: Sequence[ClipVectors], pooling: Pooling) -> HeadData:
+def head_data(levels: Sequence[ClipVectors], pooling: ClipPooling) -> HeadData:
     """Arrange the same clips' embeddings at some levels.
 
     Raises:
@@ -65,9 +66,9 @@ def head_data(levels: Sequence[ClipVectors], pooling: Pooling) -> HeadData:
     return HeadData(rows, mask, class_flags(first.clips["labels"]))
 
 
-def pools_logits(pooling: Pooling) -> bool:
+def pools_logits(pooling: ClipPooling) -> bool:
     """Whether windows are pooled after the head."""
-    return pooling in (Pooling.MEAN_LOGIT, Pooling.MAX_LOGIT)
+    return pooling in (Pooling.MEAN_LOGIT, Pooling.MAX_LOGIT, Attention.ATTENTION)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def fit_standardiser(data: HeadData) -> Standardiser:
     return Standardiser(rows.mean(axis=0).astype(np.float32), np.maximum(std, floor).astype(np.float32))
 
 
-def _pooled(vectors: FloatArray, pooling: Pooling) -> FloatArray:
+def _pooled(vectors: FloatArray, pooling: ClipPooling) -> FloatArray:
     if pooling is Pooling.MEAN_EMBEDDING:
         return np.asarray(vectors.mean(axis=0, keepdims=True))
     return vectors.max(axis=0, keepdims=True) if pooling is Pooling.MAX_EMBEDDING else vectors

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sonyc_contract.audio import FloatArray
-from sonyc_contract.recognise import HeadSpec, Pooling, Probabilities, calibrated, pooled_logits
+from sonyc_contract.recognise import HeadSpec, Probabilities, calibrated
 from sonyc_contract.runtime import Interpreter
+from sonyc_trainer.attention import ClipPooling, clip_logits
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.embedding import load_embedding, open_quietly
 from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors
@@ -95,9 +96,9 @@ class _LevelOutputs:
     embeddings: FloatArray
 
 
-def _level_outputs(vectors: ClipVectors, heads: Sequence[Sequence[Interpreter]], pooling: Pooling) -> _LevelOutputs:
+def _level_outputs(vectors: ClipVectors, heads: Sequence[Sequence[Interpreter]], pooling: ClipPooling) -> _LevelOutputs:
     clips = vectors.per_clip()
-    logits = [[[pooled_logits(clip, head, pooling) for clip in clips] for head in of_seed] for of_seed in heads]
+    logits = [[[clip_logits(clip, head, pooling) for clip in clips] for head in of_seed] for of_seed in heads]
     embeddings = [clip.mean(axis=0) for clip in clips]
     return _LevelOutputs(vectors.clips, np.array(logits, np.float32), np.array(embeddings, np.float32))
 

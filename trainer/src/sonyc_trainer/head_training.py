@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from sonyc_contract.audio import FloatArray
-from sonyc_contract.labels import N_LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
+from sonyc_trainer.attention import Attention, ClipPooling, attended, n_outputs
 from sonyc_trainer.conversion import keras_file, to_float32
 from sonyc_trainer.deciding import LabelMode, share_right
 from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors
@@ -40,7 +40,7 @@ class HeadJob:
     name: str
     tables: dict[Level, Path]
     embedding_id: str
-    pooling: Pooling
+    pooling: ClipPooling
     settings: TrainSettings
     labels: LabelMode
     seed: int
@@ -88,12 +88,15 @@ def train_head(job: HeadJob) -> TrainedHead:
         return TrainedHead(keras_file(exported), to_float32(exported), record)
 
 
-def build_head(n_dimensions: int, hidden_units: int) -> Any:
-    """Build the Keras model from an embedding to eight logits, to be used within a `tensorflow_session`."""
+def build_head(n_dimensions: int, hidden_units: int, pooling: ClipPooling = Pooling.MEAN_EMBEDDING) -> Any:
+    """Build the Keras model from an embedding to eight logits, and eight weights where `pooling` is attention.
+
+    To be used within a `tensorflow_session`.
+    """
     import tensorflow as tf
 
     layers = [tf.keras.layers.Dense(hidden_units, activation="relu")] if hidden_units else []
-    return tf.keras.Sequential([tf.keras.Input((n_dimensions,)), *layers, tf.keras.layers.Dense(N_LABELS)])
+    return tf.keras.Sequential([tf.keras.Input((n_dimensions,)), *layers, tf.keras.layers.Dense(n_outputs(pooling))])
 
 
 def fold(head: Any, standardiser: Standardiser) -> list[Any]:
@@ -102,7 +105,7 @@ def fold(head: Any, standardiser: Standardiser) -> list[Any]:
     return [*standardiser.folded(kernel, bias), *others]
 
 
-def _data(levels: Sequence[ClipVectors], split: str, pooling: Pooling) -> HeadData:
+def _data(levels: Sequence[ClipVectors], split: str, pooling: ClipPooling) -> HeadData:
     chosen = [level.of_split(split) for level in levels]
     if len(chosen[0].clips) == 0:
         raise TrainingError(f"no {split} clips to train heads with: change [split], or add clips")
@@ -130,7 +133,7 @@ class _Trainer:
         self._standardiser = fit_standardiser(training)
         self.training, self.validation = self._tensors(training), self._tensors(validation)
         self._rng = np.random.default_rng(job.seed)
-        self._head = build_head(training.rows.shape[-1], settings.hidden_units)
+        self._head = build_head(training.rows.shape[-1], settings.hidden_units, job.pooling)
         self._optimizer = tf.keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
         self._epoch = tf.function(self._trace_epoch)
         self._logits = tf.function(self._trace_logits, reduce_retracing=True)
@@ -152,7 +155,8 @@ class _Trainer:
 
     def exported(self) -> Any:
         """Give the head as a model of raw embeddings."""
-        model = build_head(self.training.data.rows.shape[-1], self._job.settings.hidden_units)
+        settings, pooling = self._job.settings, self._job.pooling
+        model = build_head(self.training.data.rows.shape[-1], settings.hidden_units, pooling)
         model.set_weights(fold(self._head, self._standardiser))
         return model
 
@@ -199,11 +203,13 @@ class _Trainer:
         return loss
 
     def _trace_logits(self, rows: Any, mask: Any) -> Any:
-        """Give pooled logits [n, 8] for rows [n, n_rows, n_dimensions], as `sonyc_contract.recognise` pools them."""
+        """Give pooled logits [n, 8] for rows [n, n_rows, n_dimensions], as `clip_logits` pools them."""
         tf = self._tf
         flat = self._head(tf.reshape(rows, (-1, rows.shape[-1])))
-        logits = tf.reshape(flat, (-1, rows.shape[1], N_LABELS))
+        logits = tf.reshape(flat, (-1, rows.shape[1], flat.shape[-1]))
         there = mask[..., tf.newaxis]
+        if isinstance(self._job.pooling, Attention):
+            return attended(logits, there)
         if self._job.pooling is Pooling.MAX_LOGIT:
             return tf.reduce_max(tf.where(there > 0, logits, logits.dtype.min), axis=1)
         return tf.reduce_sum(logits * there, axis=1) / tf.reduce_sum(there, axis=1)

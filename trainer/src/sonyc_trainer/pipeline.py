@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
+from sonyc_contract.files import write_whole
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.folder import LAST_OF_VARIANTS, StudyFolder
 from sonyc_trainer.stages import Stage
 
 MODULES: Final[dict[Stage, str]] = {
@@ -23,6 +25,7 @@ MODULES: Final[dict[Stage, str]] = {
     Stage.BUNDLE: "bundling",
     Stage.SPECTROGRAMS: "spectrograms",
     Stage.COSTS: "costing",
+    Stage.COMPARE: "comparing",
     Stage.REPORT: "reporting",
 }
 """The module of each stage, below `sonyc_trainer.stages`."""
@@ -36,11 +39,13 @@ class StageOutcome:
         stage: Which.
         is_kept: Whether its results were there already.
         duration_s: How long it took, now or when it ran.
+        variant: Name of the comparison that it belongs to; empty for the study's own.
     """
 
     stage: Stage
     is_kept: bool
     duration_s: float
+    variant: str = ""
 
 
 Listener = Callable[[StageOutcome], None]
@@ -75,6 +80,8 @@ def run_study(
     with folder.locked():
         folder.claim()
         for stage in wanted:
+            if stage is Stage.COMPARE:
+                outcomes += _variants(folder, context, on_stage)
             outcomes.append(_outcome(folder, stage, context, on_stage))
     return outcomes
 
@@ -92,6 +99,8 @@ def run_stage(
     """
     with folder.locked():
         folder.claim()
+        if stage is Stage.COMPARE:
+            _variants(folder, context, on_stage)
         return _outcome(folder, stage, context, on_stage)
 
 
@@ -106,7 +115,30 @@ def stage_module(stage: Stage) -> StageModule:
     return cast(StageModule, importlib.import_module(f"sonyc_trainer.stages.{MODULES[stage]}"))
 
 
-def _outcome(folder: StudyFolder, stage: Stage, context: StageContext, on_stage: Listener | None) -> StageOutcome:
+def _variants(folder: StudyFolder, context: StageContext, on_stage: Listener | None) -> list[StageOutcome]:
+    """Run the comparisons of a study up to their figures; an optional one whose embedding cannot be had is left out."""
+    outcomes = []
+    for comparison in folder.study.compare:
+        variant = folder.variants()[comparison.name]
+        variant.root.mkdir(parents=True, exist_ok=True)
+        variant.claim()
+        variant.left_out.unlink(missing_ok=True)
+        try:
+            outcomes += [
+                _outcome(variant, stage, context, on_stage, variant=comparison.name)
+                for stage in list(Stage)[: list(Stage).index(LAST_OF_VARIANTS) + 1]
+                if stage not in variant.shared
+            ]
+        except EmbeddingError as error:
+            if not comparison.optional:
+                raise EmbeddingError(f"[[compare]] {comparison.name!r}: {error}") from error
+            write_whole(variant.left_out, str(error).encode())
+    return outcomes
+
+
+def _outcome(
+    folder: StudyFolder, stage: Stage, context: StageContext, on_stage: Listener | None, *, variant: str = ""
+) -> StageOutcome:
     was_done, listed = folder.is_done(stage), folder.listed()
     is_kept = was_done
     # The dataset is listed again each time: that is cheap, and notices audio that has changed since.
@@ -115,7 +147,7 @@ def _outcome(folder: StudyFolder, stage: Stage, context: StageContext, on_stage:
         is_kept = was_done and folder.listed() == listed
         if not is_kept:
             folder.finish(stage, duration_s=duration_s)
-    outcome = StageOutcome(stage, is_kept, folder.duration_s(stage))
+    outcome = StageOutcome(stage, is_kept, folder.duration_s(stage), variant)
     if on_stage:
         on_stage(outcome)
     return outcome

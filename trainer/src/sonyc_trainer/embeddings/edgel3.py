@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from sonyc_contract.files import sha256_hex
 from sonyc_contract.frontend import EDGEL3_SEA
 from sonyc_contract.recognise import EmbeddingSpec, InputLayout
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.conversion import keras_file, to_float32
+from sonyc_trainer.datasets.download import RemoteFile, fetch
 from sonyc_trainer.embeddings.embedding import Embedding
-from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.errors import DatasetError, EmbeddingError
 from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
@@ -24,6 +26,13 @@ from sonyc_trainer.study import EmbeddingSettings
 from sonyc_trainer.tensorflow_session import tensorflow_session
 
 WINDOW_S: Final = 1.0
+PUBLISHED: Final = RemoteFile(
+    name="edgel3_sea_ust_audio_emb_64.h5.gz",
+    size_bytes=3_875_049,
+    md5="1d14c5cf6f3cf1b0dec8ca866c4ce335",
+    url="https://github.com/ksangeeta2429/edgel3/raw/models/edgel3_sea_ust_audio_emb_64.h5.gz",
+)
+PUBLISHED_SHA256: Final = "d1cf0ce5640e93f07b3eef950f0694c40f3be33d8d7241deaea7f71e2f929a7f"
 
 _BLOCKS = (32, 64, 128, 64)
 _EPSILON = 1e-3
@@ -33,19 +42,23 @@ _NORMALISATION = ("gamma:0", "beta:0", "moving_mean:0", "moving_variance:0")
 
 @dataclass(frozen=True)
 class EdgeL3Embedding:
-    """The embedding in a weight file, `.h5` or `.h5.gz`."""
+    """The embedding in a weight file, `.h5` or `.h5.gz`, or in the published one.
+
+    Attributes:
+        settings: Which file; None for the published one, which is then fetched.
+        published: What is fetched.
+    """
 
     settings: EmbeddingSettings
+    published: RemoteFile = PUBLISHED
 
     def make(self, folder: StudyFolder, context: StageContext) -> Embedding:
         """Load the weights into the network and convert it.
 
         Raises:
-            EmbeddingError: no file is named, it is missing, or it holds other weights.
+            EmbeddingError: the file is missing, cannot be fetched, or holds other weights.
         """
-        path = self.settings.weights
-        if path is None:
-            raise EmbeddingError("[embedding] kind = 'edgel3-sea' needs 'weights', the path of its .h5 or .h5.gz file")
+        path = self.settings.weights or self._fetched(folder.of(Stage.PRETRAIN))
         log = folder.of(Stage.PRETRAIN) / "tensorflow.log"
         with context.progress.task("pretrain: convert edgel3-sea", 1) as advance, context.executor() as executor:
             model, keras = run_one(executor, partial(convert_weights, log=log), path)
@@ -59,6 +72,18 @@ class EdgeL3Embedding:
             n_dimensions=_BLOCKS[-1],
         )
         return Embedding(spec, model, keras)
+
+    def _fetched(self, folder: Path) -> Path:
+        try:
+            path = fetch(self.published, folder)
+        except DatasetError as error:
+            raise EmbeddingError(
+                f"{error}; or give the file, whose SHA-256 is {PUBLISHED_SHA256}, with --model edgel3-sea=FILE"
+            ) from error
+        if (found := sha256_hex(path.read_bytes())) != PUBLISHED_SHA256:
+            path.unlink()
+            raise EmbeddingError(f"{self.published.url}: its SHA-256 is {found}, not {PUBLISHED_SHA256}")
+        return path
 
 
 def convert_weights(path: Path, *, log: Path) -> tuple[bytes, bytes]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from math import isnan
 
 from sonyc_contract.labels import LABELS
 from sonyc_trainer.findings import MACRO, MICRO, Comparison, Difference
@@ -28,7 +27,7 @@ from sonyc_trainer.report.markup import (
     table,
     with_interval,
 )
-from sonyc_trainer.report.material import Material, head_title
+from sonyc_trainer.report.material import Material, head_title, known
 from sonyc_trainer.report.section import Section
 from sonyc_trainer.statistics.bootstrap import MIN_CLUSTERS
 from sonyc_trainer.statistics.proportions import MIN_CLIPS
@@ -113,7 +112,7 @@ def _of(material: Material, comparison: Comparison) -> list[Difference]:
 def _difference_figure(material: Material, differences: Sequence[Difference]) -> Figure:
     points = [
         Point(
-            head_title(one.trained), one.tested, one.macro_f1.value, _known(one.macro_f1.low), _known(one.macro_f1.high)
+            head_title(one.trained), one.tested, one.macro_f1.value, known(one.macro_f1.low), known(one.macro_f1.high)
         )
         for one in differences
     ]
@@ -135,7 +134,7 @@ def _matrix_figure(material: Material) -> Figure:
     for head in material.heads:
         for level in material.levels:
             f1 = material.findings.cells[head, level].macro_f1
-            points.append(Point(head_title(head), level, f1.value, _known(f1.low), _known(f1.high)))
+            points.append(Point(head_title(head), level, f1.value, known(f1.low), known(f1.high)))
     axes = axes_around(points, material.levels, x_title="tested level", y_title="macro-F1")
     caption = "Macro-F1 over tested levels, a line per trained head; whiskers are the intervals."
     drawn = line_chart(points, [head_title(head) for head in material.heads], axes)
@@ -322,7 +321,3 @@ def _calibration(material: Material) -> Markup:
 
 def _with_minus(line: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", MINUS, line)
-
-
-def _known(value: float) -> float | None:
-    return None if isnan(value) else value

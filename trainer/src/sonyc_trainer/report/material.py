@@ -3,10 +3,12 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
+from sonyc_trainer.compared import Compared, read_compared
 from sonyc_trainer.findings import Findings, read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import read_dropped, read_notes
@@ -37,6 +39,7 @@ class Material:
         spectrograms: One clip per class.
         cutoffs_hz: Where each level cuts off.
         notes: What a reader must know.
+        compared: The study beside its variants.
     """
 
     folder: StudyFolder
@@ -52,6 +55,7 @@ class Material:
     spectrograms: list[ClassSpectrograms]
     cutoffs_hz: dict[Level, float | None]
     notes: list[str]
+    compared: Compared
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -94,12 +98,18 @@ def read_material(folder: StudyFolder) -> Material:
             Level(row["level"]): float(row["cutoff_hz"]) if row["cutoff_hz"] else None for row in _rows(folder.cutoffs)
         },
         notes=read_notes(folder),
+        compared=read_compared(folder.of(Stage.COMPARE)),
     )
 
 
 def head_title(head: str) -> str:
     """Name a head for a reader."""
     return "level-robust" if head == "any" else head
+
+
+def known(value: float) -> float | None:
+    """Give a number, or None for NaN."""
+    return None if isnan(value) else value
 
 
 def _curves(folder: StudyFolder, head: str) -> Sequence[Curve]:

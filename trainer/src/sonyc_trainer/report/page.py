@@ -10,6 +10,7 @@ from sonyc_trainer.report.markup import Markup, element, joined
 from sonyc_trainer.report.material import Material, read_material
 from sonyc_trainer.report.section import Section
 from sonyc_trainer.report.style import STYLE
+from sonyc_trainer.report.variants import variants
 
 _QUESTION = "How far can this sound be compressed before the recogniser stops recognising?"
 
@@ -37,9 +38,11 @@ def write_report(folder: StudyFolder, *, bundle: dict[str, Any] | None) -> None:
 
 def report_sections(material: Material, bundle: dict[str, Any] | None) -> list[Section]:
     """Give the sections in their order."""
+    compared = [variants(material)] if material.compared.cells else []
     return [
         answers.answer(material),
         answers.matrix(material),
+        *compared,
         expenses.costs(material),
         answers.classes(material),
         expenses.spectrograms(material),

@@ -21,4 +21,5 @@ class Stage(StrEnum):
     BUNDLE = "bundle"
     SPECTROGRAMS = "spectrograms"
     COSTS = "costs"
+    COMPARE = "compare"
     REPORT = "report"

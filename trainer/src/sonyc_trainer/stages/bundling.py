@@ -1,6 +1,5 @@
 """Stage `bundle`: everything a node needs in one file, written only after its self-test on both runtimes."""
 
-import json
 from importlib import metadata
 from typing import Final
 
@@ -21,7 +20,7 @@ from sonyc_contract.codec import encoder_version
 from sonyc_contract.errors import GoldenMismatchError
 from sonyc_contract.files import write_whole
 from sonyc_contract.golden import dump_golden, make_golden, self_test
-from sonyc_contract.recognise import HeadSpec, Recogniser
+from sonyc_contract.recognise import Recogniser
 from sonyc_contract.runtime import Runtime
 from sonyc_trainer import __version__
 from sonyc_trainer.agreement import summed
@@ -77,14 +76,14 @@ def _manifest(
     folder: StudyFolder, embedding: Embedding, results: Results, agreement: dict[Runtime, Agreement]
 ) -> Manifest:
     study = folder.study
-    specs = json.loads(folder.head_specs.read_text())
+    specs = folder.read_head_specs()
     return Manifest(
         name=study.export.name,
         licence=study.export.licence,
         storage_rate_hz=study.compress.storage_rate_hz,
         embedding=embedding.spec,
-        pooling=study.embedding.pooling,
-        heads={name: HeadSpec.model_validate(specs[name]) for name in folder.head_names},
+        pooling=study.embedding.node_pooling,
+        heads={name: specs[name] for name in folder.head_names},
         minimum_runtime=MINIMUM_RUNTIME,
         agreement=agreement,
         training=_training_record(folder, embedding, results),
@@ -95,7 +94,7 @@ def _training_record(folder: StudyFolder, embedding: Embedding, results: Results
     """Say how it was made; no paths, times or durations, so that the same study gives the same bytes."""
     study = folder.study
     settings = study.model_dump(
-        mode="json", exclude={"dataset": {"__all__": {"path"}}, "embedding": {"weights", "kind"}}
+        mode="json", exclude={"dataset": {"__all__": {"path"}}, "embedding": {"weights", "kind"}, "compare": True}
     )
     return {
         "study": study.name,

@@ -3,7 +3,6 @@
 The bytes are of the study's own audio. Macro-F1 is of the same test clips for all, heard through the level-robust head.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -73,8 +72,8 @@ def run(folder: StudyFolder, context: StageContext) -> None:
         files=files,
         embedding=folder.embedding_model,
         head=folder.head_model(head),
-        spec=HeadSpec.model_validate(json.loads(folder.head_specs.read_text())[head]),
-        pooling=study.embedding.pooling,
+        spec=folder.read_head_specs()[head],
+        pooling=study.embedding.node_pooling,
         max_pieces=study.costs.max_pieces,
     )
     own = level_codings(study.compress.levels, study.compress.storage_rate_hz)

@@ -40,7 +40,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
         return
     heads = [_head(folder, name) for name in folder.head_names]
     log = folder.of(Stage.EXPORT) / "tensorflow.log"
-    job = ComparisonJob(embedding, heads, folder.study.embedding.pooling, log)
+    job = ComparisonJob(embedding, heads, folder.study.embedding.node_pooling, log)
     with context.progress.task("export: compare with Keras", 1) as advance, context.executor() as executor:
         agreement = run_one(executor, compare, job)
         advance(1)

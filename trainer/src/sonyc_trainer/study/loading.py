@@ -1,56 +1,108 @@
 """Reading a study's TOML, and finding the files and folders that it names."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from sonyc_contract.errors import ConfigError
 from sonyc_contract.settings import load_toml
+from sonyc_trainer.study.comparisons import KIND, ComparisonSettings
 from sonyc_trainer.study.datasets import DatasetFormat, DatasetSettings
 from sonyc_trainer.study.models import EmbeddingSettings
 from sonyc_trainer.study.settings import Study
 
+_TFLITE: Final = "tflite"
+_OPENL3: Final = "openl3"
+"""Its own error says where to get its weights."""
 
-def load_study(path: Path, *, folders: dict[str, Path] | None = None, openl3_weights: Path | None = None) -> Study:
+
+def load_study(
+    path: Path, *, folders: Mapping[str, Path] | None = None, models: Mapping[str, Path] | None = None
+) -> Study:
     """Read a study's TOML; paths in it count from its own folder.
 
     Args:
         path: The TOML file.
         folders: Folders of datasets by name, from the command line; they go before those in the file.
-        openl3_weights: Weight file of `openl3`, from the command line; it goes before the one in the file.
+        models: Files of embeddings, from the command line, by kind or by the name of a comparison; they go before those
+            in the file.
 
     Raises:
         ConfigError: an unknown key, a wrong type or range, a dataset without a folder, an embedding without its file,
-            or a folder for a dataset or weights for an embedding that the study has not.
+            attention as the study's own pooling, or a folder or file for what the study has not.
     """
     study = load_toml(path, Study)
-    given = dict(folders or {})
+    _ = study.embedding.node_pooling
+    given, files = dict(folders or {}), _Given(models or {})
     datasets = tuple(_located(dataset, path, given.pop(dataset.name, None)) for dataset in study.dataset)
     if given:
         raise ConfigError(f"{path}: the study has no dataset named {next(iter(given))!r}")
-    embedding = _with_paths(study.embedding, path)
-    if openl3_weights is not None:
-        if embedding.kind != "openl3":
-            raise ConfigError(f"{path}: the study has no use for OpenL3's weights: its embedding is {embedding.kind!r}")
-        embedding = embedding.model_copy(update={"weights": openl3_weights.resolve()})
-    return study.model_copy(update={"dataset": datasets, "embedding": embedding})
+    embedding = _with_files(study.embedding, path, files.take(study.embedding.kind.partition(":")[0]))
+    compare = tuple(_compared(one, path, files) for one in study.compare)
+    if files.unused:
+        raise ConfigError(
+            f"{path}: the study has no embedding {files.unused[0]!r} to give a file for, only {', '.join(files.asked)}"
+        )
+    return study.model_copy(update={"dataset": datasets, "embedding": embedding, "compare": compare})
 
 
-def _with_paths(embedding: EmbeddingSettings, study_path: Path) -> EmbeddingSettings:
-    update: dict[str, object] = {}
-    if embedding.kind == "openl3" and embedding.weights is not None:  # its own error says where to get them
-        update["weights"] = (study_path.parent / embedding.weights).resolve()
-    elif embedding.weights is not None:
-        update["weights"] = _file(study_path, embedding.weights)
+class _Given:
+    """Files from the command line, and who asked for them."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+        self.asked: list[str] = []
+
+    @property
+    def unused(self) -> list[str]:
+        """Names that nobody asked for."""
+        return [name for name in self._files if name not in self.asked]
+
+    def take(self, *names: str) -> Path | None:
+        """Give the file of the first of some names that has one."""
+        self.asked += [name for name in names if name and name not in self.asked]
+        return next((self._files[name] for name in names if name in self._files), None)
+
+
+def _with_files(embedding: EmbeddingSettings, study_path: Path, given: Path | None) -> EmbeddingSettings:
+    """Find the file of the study's own embedding, or take the one that is given."""
+    if given is not None and embedding.model_path is not None:
+        return embedding.model_copy(update={KIND: f"{_TFLITE}:{_found(given.resolve(), study_path)}"})
+    if given is not None:
+        return embedding.model_copy(update={"weights": given.resolve()})
     if embedding.model_path is not None:
-        update["kind"] = f"tflite:{_file(study_path, embedding.model_path)}"
-    return embedding.model_copy(update=update)
+        return embedding.model_copy(update={KIND: f"{_TFLITE}:{_file(study_path, embedding.model_path)}"})
+    if embedding.weights is None:
+        return embedding
+    if embedding.kind == _OPENL3:
+        return embedding.model_copy(update={"weights": (study_path.parent / embedding.weights).resolve()})
+    return embedding.model_copy(update={"weights": _file(study_path, embedding.weights)})
+
+
+def _compared(comparison: ComparisonSettings, study_path: Path, files: _Given) -> ComparisonSettings:
+    """Find the file of a comparison's embedding; an optional one need not be there."""
+    table: dict[str, Any] = dict(comparison.embedding)
+    kind, _, named = str(table.get(KIND, "")).partition(":")
+    named = named or str(table.get("weights", ""))
+    given = files.take(comparison.name, kind)
+    if given is None and not named:
+        return comparison
+    path = given.resolve() if given else (study_path.parent / named).resolve()
+    if given is not None or not (comparison.optional or kind == _OPENL3):
+        _found(path, study_path, f"; give another with --model {comparison.name}=FILE")
+    table |= {KIND: f"{_TFLITE}:{path}"} if kind == _TFLITE else {"weights": str(path)}
+    return comparison.model_copy(update={"embedding": table})
 
 
 def _file(study_path: Path, path: Path) -> Path:
-    """Find a file that the study names; hours later, when it is needed, would be late to say that it is missing."""
-    found = (study_path.parent / path).resolve()
-    if not found.is_file():
-        raise ConfigError(f"{study_path}: [embedding]: {found} is not there")
-    return found
+    return _found((study_path.parent / path).resolve(), study_path)
+
+
+def _found(path: Path, study_path: Path, hint: str = "") -> Path:
+    """Look now: hours later, when a file is needed, would be late to say that it is missing."""
+    if not path.is_file():
+        raise ConfigError(f"{study_path}: [embedding]: {path} is not there{hint}")
+    return path
 
 
 def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> DatasetSettings:

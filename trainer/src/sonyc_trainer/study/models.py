@@ -6,10 +6,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from sonyc_contract.errors import ConfigError
 from sonyc_contract.frontend import COMPACT
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
 from sonyc_contract.settings import Settings
+from sonyc_trainer.attention import Attention, ClipPooling
 from sonyc_trainer.study.clips import Levels
 
 
@@ -39,7 +41,7 @@ class EmbeddingSettings(Settings):
     window_s: float | None = Field(default=None, gt=0, le=60)
     """`tflite:PATH`: length of the model's window; 1 s where it is not given."""
     hop_s: float = Field(default=0.96, ge=0.01, le=60)
-    pooling: Pooling = Pooling.MEAN_EMBEDDING
+    pooling: ClipPooling = Pooling.MEAN_EMBEDDING
 
     @model_validator(mode="after")
     def _fits_kind(self) -> "EmbeddingSettings":
@@ -53,6 +55,20 @@ class EmbeddingSettings(Settings):
         if is_ours and round(self.hop_s * COMPACT.rate_hz) % COMPACT.hop_samples:
             raise ValueError(f"hop_s of 'compact' must be a multiple of {COMPACT.hop_samples / COMPACT.rate_hz:g} s")
         return self
+
+    @property
+    def node_pooling(self) -> Pooling:
+        """The pooling, which must be one that nodes have.
+
+        Raises:
+            ConfigError: it is attention.
+        """
+        if isinstance(self.pooling, Attention):
+            raise ConfigError(
+                "[embedding] pooling = 'attention' cannot run on nodes: name it in a [[compare]], beside a study that "
+                f"pools by one of {', '.join(Pooling)}"
+            )
+        return self.pooling
 
     @property
     def model_path(self) -> Path | None:

@@ -1,10 +1,11 @@
 """A whole study: every setting that changes a result, in one frozen object."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from sonyc_contract.settings import Settings
+from sonyc_contract.settings import Settings, describe
 from sonyc_trainer.deciding import LabelMode
 from sonyc_trainer.study.clips import CompressSettings, SplitSettings, TrimSettings
+from sonyc_trainer.study.comparisons import ComparisonSettings
 from sonyc_trainer.study.datasets import DatasetSettings
 from sonyc_trainer.study.models import EmbeddingSettings, PretrainSettings, TrainSettings
 from sonyc_trainer.study.outcome import CalibrationSettings, CostsSettings, ExportSettings
@@ -26,6 +27,7 @@ class Study(Settings):
     calibration: CalibrationSettings = CalibrationSettings()
     costs: CostsSettings = CostsSettings()
     export: ExportSettings = ExportSettings()
+    compare: tuple[ComparisonSettings, ...] = ()
 
     @model_validator(mode="after")
     def _levels_are_compressed(self) -> "Study":
@@ -36,3 +38,24 @@ class Study(Settings):
         if len(set(names)) != len(names):
             raise ValueError("two datasets have the same name")
         return self
+
+    @model_validator(mode="after")
+    def _variants_are_studies(self) -> "Study":
+        names = [comparison.name for comparison in self.compare]
+        if len(set(names)) != len(names):
+            raise ValueError("two comparisons have the same name")
+        for comparison in self.compare:
+            try:
+                self.variant(comparison)
+            except ValidationError as error:
+                raise ValueError(f"[[compare]] {comparison.name!r}: {describe(error)}") from error
+        return self
+
+    def variant(self, comparison: ComparisonSettings) -> "Study":
+        """Give the study that a comparison describes.
+
+        Raises:
+            ValidationError: its keys are wrong; not those of a comparison of a study that was read.
+        """
+        document = comparison.applied(self.model_dump(mode="json", exclude={"compare"}))
+        return Study.model_validate(document)
