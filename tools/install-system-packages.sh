@@ -4,6 +4,7 @@
 set -euo pipefail
 
 packages=(
+    age                                                           # sealed clips are opened with it
     mosquitto                                                     # a real broker
     pulseaudio pulseaudio-utils libasound2-plugins libportaudio2  # capture through PortAudio from a null sink
     chromium chromium-driver fonts-dejavu-core                    # a study's report in a real browser

@@ -42,6 +42,7 @@ def _has_alsa_pulse() -> bool:
 
 
 INSTALLED: dict[str, Callable[[], bool]] = {
+    "age": _program("age"),
     "chromium": _program("chromium"),
     "chromium-driver": _program("chromedriver"),
     "libasound2-plugins": _has_alsa_pulse,
