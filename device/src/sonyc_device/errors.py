@@ -10,6 +10,7 @@ DeviceError
 ├── MessengerError        the broker is not reached, refuses, or is lost
 ├── StatusError           what the agent is doing cannot be found out
 │   └── NotRunningError       no agent runs
+├── CalibrationError      no calibrator is heard, or calibrations cannot be read or written
 ├── TooSlowError          this machine cannot keep up with its configuration
 ├── InstallationError     the agent cannot be made a service here
 └── AgentRunningError     another agent uses the same state folder
@@ -26,6 +27,10 @@ class CaptureError(DeviceError):
 
 class CaptureStalledError(CaptureError):
     """The device is open, but no sample has come for too long."""
+
+
+class CalibrationError(DeviceError):
+    """No calibrator is heard, or calibrations cannot be read or written."""
 
 
 class StoreError(DeviceError):

@@ -48,6 +48,11 @@ class Ticks:
     def __len__(self) -> int:
         return len(self.fast)
 
+    @property
+    def end_sample(self) -> int:
+        """Index of the first sample after the last tick."""
+        return self.start_sample + len(self) * self.tick_samples
+
     def __getitem__(self, part: slice) -> "Ticks":
         begin, end, _ = part.indices(len(self))
         return Ticks(
@@ -102,8 +107,7 @@ class Meter:
 
     def push(self, samples: Samples) -> Ticks:
         """Take the next samples, int16 [n] or float [n] of full scale 1, and give the ticks that they complete."""
-        is_integer = samples.dtype == np.int16
-        self._pending.append(samples / 32_768.0 if is_integer else np.asarray(samples, np.float64))
+        self._pending.append(full_scale_one(samples))
         self._n_pending += len(samples)
         n_ticks = self._n_pending // self.tick_samples
         if self._mean is None and n_ticks < MEAN_TICKS:
@@ -141,3 +145,8 @@ class Meter:
         self._next_sample += len(samples)
         self._n_ticks += n_ticks
         return ticks
+
+
+def full_scale_one(samples: Samples) -> Float64Array:
+    """Give int16 [n], or float [n] of full scale 1, as float64 [n] of full scale 1."""
+    return np.asarray(samples / 32_768.0 if samples.dtype == np.int16 else samples, np.float64)
