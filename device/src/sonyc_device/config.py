@@ -228,6 +228,14 @@ def permitted_mode(store: StoreSettings, mode: StoreMode) -> str | None:
     return None
 
 
+class LevelSettings(Settings):
+    """`[level]`: what is measured of the sound, beside its classes."""
+
+    enabled: bool = False
+    bands: bool = True
+    spl: bool = True
+
+
 class ClassifySettings(Settings):
     """`[classify]`: what is classified, and by what."""
 
@@ -273,6 +281,7 @@ class NodeConfig(Settings):
     capture: CaptureSettings = CaptureSettings()
     store: StoreSettings = StoreSettings()
     classify: ClassifySettings = ClassifySettings()
+    level: LevelSettings = LevelSettings()
     mqtt: MqttSettings = MqttSettings()
     outbox: OutboxSettings = OutboxSettings()
 
