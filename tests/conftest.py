@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import resources, util
@@ -13,6 +14,7 @@ from hypothesis import settings
 
 from sonyc_contract.runtime import Runtime
 from support.broker import Mosquitto
+from support.port_audio import FakePortAudio
 from support.pulse import PulseServer, PulseSource
 from support.system_packages import require_system
 
@@ -117,3 +119,11 @@ def pulse_source(pulse_server: PulseServer, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PULSE_SOURCE", source.name)
     yield source
     source.close()
+
+
+@pytest.fixture
+def port_audio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
+    """What `import sounddevice` gives."""
+    fake = FakePortAudio()
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    return fake

@@ -98,7 +98,7 @@ def test_altered_bundle_is_a_failure(check: Check, default_bundle: Path, tmp_pat
 
 def test_microphone_is_asked(check: Check, pulse_source: PulseSource) -> None:
     _, findings = check(capture={"device": "pulse"})
-    assert findings["microphone"] == ("ok", "pulse can record 48000 Hz, 1 channel(s)")
+    assert findings["microphone"] == ("ok", "can record from 'pulse' at 48000 Hz, 1 channel(s)")
     code, findings = check(capture={"device": "no such thing"})
     assert (code, findings["microphone"][0]) == (1, "failure")
 

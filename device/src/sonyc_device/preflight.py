@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from sonyc_contract.audio import read_audio
+from sonyc_contract.audio import open_audio
 from sonyc_contract.bundle import Bundle, read_bundle
 from sonyc_contract.errors import AudioError, ConfigError, ContractError
 from sonyc_contract.golden import self_test
 from sonyc_contract.runtime import runtime_version
 from sonyc_device.assembly import make_messenger
 from sonyc_device.bundles import default_bundle_path
+from sonyc_device.capture.assembly import microphone_settings
 from sonyc_device.capture.audio_files import find_audio
 from sonyc_device.capture.microphone import check_microphone
 from sonyc_device.classification import native_messages_muted, require_storage_rate
@@ -102,9 +103,9 @@ def _check_capture(config: NodeConfig) -> Iterator[Finding]:
 
 
 def _check_microphone(config: NodeConfig) -> str:
-    capture = config.capture
-    check_microphone(device=capture.device, rate_hz=capture.rate_hz, n_channels=capture.channels)
-    return f"{capture.device or 'default input'} can record {capture.rate_hz} Hz, {capture.channels} channel(s)"
+    settings = microphone_settings(config.capture)
+    check_microphone(settings)
+    return f"can record from {settings}"
 
 
 def _check_files(paths: tuple[Path, ...]) -> Iterator[Finding]:
@@ -122,7 +123,9 @@ def _check_files(paths: tuple[Path, ...]) -> Iterator[Finding]:
 def _unreadable(files: list[Path]) -> Iterator[AudioError]:
     for path in files:
         try:
-            read_audio(path)
+            with open_audio(path) as reader:
+                for _ in reader.blocks():
+                    pass
         except AudioError as error:
             yield error
 

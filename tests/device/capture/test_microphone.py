@@ -1,23 +1,21 @@
 """Capture through PortAudio from a sound server whose input is known."""
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from sonyc_contract.messages import LabelEvent
-from sonyc_device.capture.microphone import MicrophoneSource, check_microphone, input_names
+from sonyc_device.capture.microphone import MicrophoneSettings, MicrophoneSource, check_microphone, list_inputs
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import Block, End, Gap, GapCause
 from sonyc_device.errors import CaptureError
 from support.agents import AgentProcess
 from support.broker import Mosquitto, free_port
+from support.port_audio import FakePortAudio
 from support.pulse import PulseServer, PulseSource
 from support.signals import noise, write_wav
 from support.subscriber import Subscriber
@@ -78,41 +76,9 @@ def position_of(needle: np.ndarray, haystack: np.ndarray) -> int:
     return int(np.argmax(np.fft.irfft(spectrum, n_fft)[: len(haystack)]))
 
 
-class FakePortAudio:
-    """In the place of the package `sounddevice`: a stream whose blocks and overflows the test makes up."""
-
-    PortAudioError = OSError
-
-    def RawInputStream(self, *, callback: Any, finished_callback: Any, **settings: Any) -> "FakePortAudio":  # noqa: N802
-        self.settings, self.callback, self.finished = settings, callback, finished_callback
-        return self
-
-    def start(self) -> None:
-        pass
-
-    def abort(self, *, ignore_errors: bool) -> None:
-        self.finished()  # as PortAudio does
-
-    def close(self, *, ignore_errors: bool) -> None:
-        pass
-
-    def deliver(self, frames: np.ndarray, *, overflow: bool = False) -> None:
-        """Call back with int16 [n_frames, n_channels]."""
-        data = frames.astype(np.int16).tobytes()
-        self.callback(data, len(frames), None, SimpleNamespace(input_overflow=overflow))
-
-
-@pytest.fixture
-def port_audio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
-    """What `import sounddevice` gives."""
-    fake = FakePortAudio()
-    monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    return fake
-
-
 def test_the_channel_asked_for_is_recorded(port_audio: FakePortAudio) -> None:
     ring = Ring(RATE_HZ)
-    source = MicrophoneSource(device="", rate_hz=RATE_HZ, n_channels=3, channel=2)
+    source = MicrophoneSource(MicrophoneSettings(rate_hz=RATE_HZ, n_channels=3, channel=2))
     source.start(ring)
     assert (port_audio.settings["channels"], port_audio.settings["samplerate"]) == (3, RATE_HZ)
     port_audio.deliver(np.array([[1, 2, 3], [4, 5, 6]]))
@@ -124,7 +90,7 @@ def test_the_channel_asked_for_is_recorded(port_audio: FakePortAudio) -> None:
 
 def test_samples_that_the_sound_system_lost_become_a_gap_of_the_time_that_passed(port_audio: FakePortAudio) -> None:
     ring, now_s = Ring(10 * RATE_HZ), iter([0.0, 0.1, 0.5])
-    source = MicrophoneSource(device="", rate_hz=RATE_HZ, monotonic=lambda: next(now_s))
+    source = MicrophoneSource(MicrophoneSettings(rate_hz=RATE_HZ), monotonic=lambda: next(now_s))
     source.start(ring)
     block = np.zeros((RATE_HZ // 10, 1))
     port_audio.deliver(block, overflow=True)  # before the first block nothing of ours is lost
@@ -139,23 +105,25 @@ def test_samples_that_the_sound_system_lost_become_a_gap_of_the_time_that_passed
 
 def test_stream_that_ends_by_itself_is_an_error_and_one_that_is_stopped_is_not(port_audio: FakePortAudio) -> None:
     for ends_by_itself in (True, False):
-        ring, source = Ring(RATE_HZ), MicrophoneSource(device="street", rate_hz=RATE_HZ)
+        ring, source = Ring(RATE_HZ), MicrophoneSource(MicrophoneSettings("street"))
         source.start(ring)
         port_audio.finished() if ends_by_itself else source.stop()
         end = ring.read(1)
         assert isinstance(end, End)
         assert (end.error is not None) == ends_by_itself
-        assert not ends_by_itself or str(end.error) == "the sound system ended the stream of 'street'"
+        assert not ends_by_itself or str(end.error) == (
+            "the sound system ended the stream of 'street' at 48000 Hz, 1 channel(s)"
+        )
 
 
 def test_unknown_device_is_refused_with_the_names_there_are(pulse_source: PulseSource) -> None:
-    assert "pulse" in input_names()
+    assert "pulse" in [found.name for found in list_inputs()]
     message = r"cannot record from 'no such thing' at 48000 Hz, 1 channel\(s\): .*inputs are: .*pulse"
     with pytest.raises(CaptureError, match=message):
-        MicrophoneSource(device="no such thing", rate_hz=RATE_HZ).start(Ring(10))
-    with pytest.raises(CaptureError, match=r"no such thing: .*inputs are: .*pulse"):
-        check_microphone(device="no such thing", rate_hz=RATE_HZ, n_channels=1)
-    check_microphone(device="pulse", rate_hz=RATE_HZ, n_channels=1)
+        MicrophoneSource(MicrophoneSettings("no such thing")).start(Ring(10))
+    with pytest.raises(CaptureError, match=message):
+        check_microphone(MicrophoneSettings("no such thing"))
+    check_microphone(MicrophoneSettings("pulse"))
 
 
 def test_sound_server_that_dies_ends_the_agent(tmp_path: Path) -> None:

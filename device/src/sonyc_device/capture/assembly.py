@@ -9,7 +9,7 @@ import numpy as np
 from sonyc_contract.messages import ClockQuality
 from sonyc_device.capture.audio_files import find_audio
 from sonyc_device.capture.files import FileSource
-from sonyc_device.capture.microphone import MicrophoneSource
+from sonyc_device.capture.microphone import MicrophoneSettings, MicrophoneSource
 from sonyc_device.capture.plan import RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import AudioSource
@@ -38,9 +38,12 @@ def make_source(settings: CaptureSettings, *, on_refused: Callable[[Path], None]
             loop=settings.loop,
             on_refused=on_refused,
         )
-    return MicrophoneSource(
-        device=settings.device, rate_hz=settings.rate_hz, n_channels=settings.channels, channel=settings.channel
-    )
+    return MicrophoneSource(microphone_settings(settings))
+
+
+def microphone_settings(settings: CaptureSettings) -> MicrophoneSettings:
+    """Give what a microphone is opened with."""
+    return MicrophoneSettings(settings.device, settings.rate_hz, settings.channels, settings.channel)
 
 
 def make_ring(rate_hz: int, source: AudioSource) -> Ring:

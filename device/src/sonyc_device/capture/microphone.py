@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from sonyc_device.capture.devices import SYSTEM, Input, SystemRoots, describe, find_input, inputs_of, sound_cards
 from sonyc_device.capture.source import GapCause, SampleSink
 from sonyc_device.errors import CaptureError
 
@@ -17,31 +19,47 @@ LATENCY_S: Final = 0.5
 """What the sound system may buffer: it bridges a stall of the process of up to about this long."""
 
 
+@dataclass(frozen=True)
+class MicrophoneSettings:
+    """Which device is recorded, and how it is opened.
+
+    Attributes:
+        device: `usb:PATH`, `card:ID`, or a part that is only in the name that PortAudio has for it; empty is the
+            system's default.
+        rate_hz: Samples per second.
+        n_channels: With how many channels the device is opened.
+        channel: Which of them is recorded, from 1.
+    """
+
+    device: str = ""
+    rate_hz: int = 48_000
+    n_channels: int = 1
+    channel: int = 1
+
+    def __str__(self) -> str:
+        name = repr(self.device) if self.device else "the default input"
+        return f"{name} at {self.rate_hz} Hz, {self.n_channels} channel(s)"
+
+
 class MicrophoneSource:
     """One channel of an input device, as int16."""
 
     def __init__(
         self,
+        settings: MicrophoneSettings,
         *,
-        device: str,
-        rate_hz: int,
-        n_channels: int = 1,
-        channel: int = 1,
+        roots: SystemRoots = SYSTEM,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the settings; the device is opened by `start`.
+        """Take the settings; the device is found and opened by `start`.
 
         Args:
-            device: Name, or a unique part of it, as PortAudio lists it; empty is the system's default.
-            rate_hz: Samples per second.
-            n_channels: With how many channels the device is opened.
-            channel: Which of them is recorded, from 1.
+            settings: Which device, and how it is opened.
+            roots: Where the kernel says what sound cards there are.
             monotonic: The clock.
         """
-        self._device = device
-        self._rate_hz = rate_hz
-        self._n_channels = n_channels
-        self._channel = channel
+        self._settings = settings
+        self._roots = roots
         self._monotonic = monotonic
         self._sink: SampleSink | None = None
         self._stream: Any = None
@@ -63,20 +81,19 @@ class MicrophoneSource:
         self._sink = sink
         try:
             self._stream = sounddevice.RawInputStream(
-                samplerate=self._rate_hz,
-                blocksize=round(BLOCK_S * self._rate_hz),
-                device=self._device or None,
-                channels=self._n_channels,
+                samplerate=self._settings.rate_hz,
+                blocksize=round(BLOCK_S * self._settings.rate_hz),
+                device=_found(sounddevice, self._settings.device, self._roots),
+                channels=self._settings.n_channels,
                 dtype="int16",
                 latency=LATENCY_S,
                 callback=self._on_block,
                 finished_callback=self._on_finished,
             )
             self._stream.start()
-        except (sounddevice.PortAudioError, ValueError) as error:
+        except (sounddevice.PortAudioError, ValueError, CaptureError) as error:
             raise CaptureError(
-                f"cannot record from {self._name()} at {self._rate_hz} Hz, {self._n_channels} channel(s): "
-                f"{_one_line(error)}; {_inputs()}"
+                f"cannot record from {self._settings}: {_one_line(error)}; {describe(list_inputs(self._roots))}"
             ) from error
 
     def stop(self) -> None:
@@ -95,31 +112,27 @@ class MicrophoneSource:
         if sink is None:
             return
         if status.input_overflow and self._called_s is not None:
-            n_lost = round((now_s - self._called_s) * self._rate_hz) - n_frames
+            n_lost = round((now_s - self._called_s) * self._settings.rate_hz) - n_frames
             sink.skip(max(1, n_lost), GapCause.DEVICE_OVERFLOW)
         self._called_s = now_s
         samples = np.frombuffer(data, np.int16)
-        sink.write(samples if self._n_channels == 1 else samples[self._channel - 1 :: self._n_channels])
+        sink.write(samples[self._settings.channel - 1 :: self._settings.n_channels])
 
     def _on_finished(self) -> None:
         if self._sink is not None and not self._is_stopping:
-            self._sink.end(CaptureError(f"the sound system ended the stream of {self._name()}"))
-
-    def _name(self) -> str:
-        return repr(self._device) if self._device else "the default input"
+            self._sink.end(CaptureError(f"the sound system ended the stream of {self._settings}"))
 
 
-def input_names() -> list[str]:
-    """Name the input devices that PortAudio finds.
+def list_inputs(roots: SystemRoots = SYSTEM) -> list[Input]:
+    """List the inputs that PortAudio found when it last looked.
 
     Raises:
         CaptureError: PortAudio or its Python package is not installed.
     """
-    sounddevice = _sounddevice()
-    return [str(device["name"]) for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
+    return inputs_of(_sounddevice().query_devices(), sound_cards(roots))
 
 
-def check_microphone(*, device: str, rate_hz: int, n_channels: int) -> None:
+def check_microphone(settings: MicrophoneSettings) -> None:
     """Ask PortAudio whether a device can be opened so, without recording.
 
     Raises:
@@ -127,9 +140,14 @@ def check_microphone(*, device: str, rate_hz: int, n_channels: int) -> None:
     """
     sounddevice = _sounddevice()
     try:
-        sounddevice.check_input_settings(device=device or None, channels=n_channels, dtype="int16", samplerate=rate_hz)
-    except (sounddevice.PortAudioError, ValueError) as error:
-        raise CaptureError(f"{device or 'default input'}: {_one_line(error)}; {_inputs()}") from error
+        sounddevice.check_input_settings(
+            device=_found(sounddevice, settings.device, SYSTEM),
+            channels=settings.n_channels,
+            dtype="int16",
+            samplerate=settings.rate_hz,
+        )
+    except (sounddevice.PortAudioError, ValueError, CaptureError) as error:
+        raise CaptureError(f"cannot record from {settings}: {_one_line(error)}; {describe(list_inputs())}") from error
 
 
 def _sounddevice() -> Any:
@@ -142,9 +160,11 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-def _inputs() -> str:
-    names = input_names()
-    return f"inputs are: {', '.join(names)}" if names else "PortAudio finds no input at all: connect a microphone"
+def _found(sounddevice: Any, device: str, roots: SystemRoots) -> int | str | None:
+    if not device:
+        return None
+    cards = sound_cards(roots)
+    return find_input(device, inputs_of(sounddevice.query_devices(), cards), cards)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,0 +1,46 @@
+"""A fake of the package `sounddevice`: streams whose blocks and overflows a test makes up."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+
+class FakePortAudio:
+    """In the place of `sounddevice`.
+
+    Attributes:
+        devices: What `query_devices` lists.
+        settings: What the newest stream was opened with.
+        fails_with: What opening a stream raises.
+    """
+
+    PortAudioError = OSError
+
+    def __init__(self) -> None:
+        self.devices: list[dict[str, object]] = []
+        self.settings: dict[str, Any] = {}
+        self.fails_with: Exception | None = None
+
+    def query_devices(self) -> list[dict[str, object]]:
+        return self.devices
+
+    def RawInputStream(self, *, callback: Any, finished_callback: Any, **settings: Any) -> "FakePortAudio":  # noqa: N802
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.settings, self.callback, self.finished = settings, callback, finished_callback
+        return self
+
+    def start(self) -> None:
+        pass
+
+    def abort(self, *, ignore_errors: bool) -> None:
+        self.finished()  # as PortAudio does
+
+    def close(self, *, ignore_errors: bool) -> None:
+        pass
+
+    def deliver(self, frames: np.ndarray, *, overflow: bool = False) -> None:
+        """Call back with int16 [n_frames, n_channels]."""
+        data = frames.astype(np.int16).tobytes()
+        self.callback(data, len(frames), None, SimpleNamespace(input_overflow=overflow))
