@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +138,19 @@ def resample(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
     return np.asarray(soxr.resample(samples, from_hz, to_hz, quality="HQ"), dtype=np.float32)
 
 
+def resample_blocks(blocks: Iterable[FloatArray], from_hz: int, to_hz: int) -> Iterator[FloatArray]:
+    """Resample float32 [n] block by block; joined, the blocks are what `resample` gives of the whole."""
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+
+
 def to_int16(samples: FloatArray) -> NDArray[np.int16]:
     """Quantise float32 [n] within -1 ... 1 to int16, clipping what is over full scale."""
     scaled = np.clip(samples, -1.0, 1.0) * np.float32(32768.0)
@@ -164,6 +177,7 @@ class AudioReader:
     Attributes:
         rate_hz: Samples per second.
         n_channels: How many channels it has.
+        is_float: Whether its samples are floating-point numbers, which may be NaN or infinite.
         is_cut: Whether the file promised more samples than it held; known when all were read.
     """
 
@@ -174,6 +188,7 @@ class AudioReader:
         self._is_count_stated = is_count_stated
         self.rate_hz = int(sound.samplerate)
         self.n_channels = int(sound.channels)
+        self.is_float = sound.subtype in ("FLOAT", "DOUBLE")
         self.is_cut = is_cut
 
     def blocks(self, *, channel: int | None = None) -> Iterator[FloatArray]:

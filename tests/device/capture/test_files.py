@@ -1,14 +1,17 @@
 """Files in the place of a microphone: joined without a gap, paced, and the bad ones left out."""
 
+import struct
 import threading
 import time
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from sonyc_contract.audio import resample, to_int16
+from sonyc_contract.audio import from_int16, resample, to_int16
 from sonyc_device.capture.files import FileSource
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import Block, End, GapCause, Int16Array
@@ -67,7 +70,67 @@ def test_files_of_another_rate_are_resampled_and_channels_averaged(tmp_path: Pat
     np.testing.assert_array_equal(bucket.samples, to_int16(resample(mono, 44_100, RATE_HZ)))
 
 
-def test_bad_files_are_named_and_the_others_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000])
+def test_long_file_is_resampled_as_if_in_one_piece(rate_hz: int, tmp_path: Path) -> None:
+    part = noise(45.3, rate_hz, seed=rate_hz)  # more than one block of the reader at any of these rates
+    bucket = deliver([write_wav(tmp_path / "a.wav", part, rate_hz)])
+    whole = from_int16(to_int16(part))
+    np.testing.assert_array_equal(bucket.samples, to_int16(resample(whole, rate_hz, RATE_HZ)))
+
+
+class Counter(Bucket):
+    """A sink that keeps nothing but counts."""
+
+    n_samples = 0
+
+    def write(self, samples: Int16Array) -> None:
+        self.n_samples += len(samples)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    rate_hz, duration_s = 8_000, 10 * 3_600
+    path = write_wav(tmp_path / "day.wav", noise(1.0, rate_hz), rate_hz)
+    n_bytes = 2 * rate_hz * duration_s
+    with path.open("r+b") as file:  # the header of a longer file; what follows the first second is a hole
+        file.write(struct.pack("<4sI", b"RIFF", 36 + n_bytes))
+        file.seek(40)
+        file.write(struct.pack("<I", n_bytes))
+        file.truncate(44 + n_bytes)
+    counter = Counter()
+    source = FileSource([path], rate_hz=rate_hz, speed=0)
+    tracemalloc.start()
+    source.start(counter)
+    assert counter.ended.wait(60)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    source.stop()
+    assert (counter.error, counter.n_samples) == (None, rate_hz * duration_s)
+    assert peak_bytes < 20e6  # the whole file as float32 is 1,152 MB
+
+
+def test_file_with_a_bad_sample_at_its_end_is_left_out_as_a_whole(tmp_path: Path) -> None:
+    good, bad = noise(0.5, RATE_HZ), noise(100.0, RATE_HZ)
+    bad[-1] = np.nan
+    soundfile.write(tmp_path / "bad.wav", bad, RATE_HZ, subtype="FLOAT")
+    refused: list[Path] = []
+    bucket = deliver([tmp_path / "bad.wav", write_wav(tmp_path / "good.wav", good, RATE_HZ)], refused=refused)
+    np.testing.assert_array_equal(bucket.samples, to_int16(good))
+    assert [path.name for path in refused] == ["bad.wav"]
+
+
+def test_row_14_file_that_was_cut_short_is_taken_as_far_as_it_goes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = noise(30.0, RATE_HZ)
+    path = write_wav(tmp_path / "cut.wav", part, RATE_HZ)
+    with path.open("r+b") as file:
+        file.truncate(44 + 2 * 20 * RATE_HZ)
+    bucket = deliver([path])
+    np.testing.assert_array_equal(bucket.samples, to_int16(part[: 20 * RATE_HZ]))
+    assert any("cut short" in text and "its first 20.00 s are taken" in text for text in caplog.messages)
+
+
+def test_row_14_bad_files_are_named_and_the_others_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     good = noise(0.5, RATE_HZ)
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not audio")
