@@ -1,0 +1,60 @@
+"""A simulated day, as fast as it goes, without a broker: memory does not grow, and no label is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sonyc_contract.messages import LabelEvent
+from support.agents import AgentProcess
+from support.broker import Mosquitto
+from support.evidence import Evidence
+from support.long_form import figure
+from support.memory import anonymous_mb
+from support.signals import noise, write_wav
+from support.subscriber import Subscriber
+
+pytestmark = pytest.mark.slow
+
+RATE_HZ = 48_000
+CLIP_S = 10
+CLIPS_PER_HOUR = 3600 // CLIP_S
+N_HOURS = figure(2, 24)
+HOUR_WITHIN_S = 300.0
+
+
+def test_day_without_a_broker(
+    tmp_path: Path, mosquitto: Mosquitto, record_property: Callable[[str, object], None]
+) -> None:
+    tables: dict[str, Any] = {
+        "capture": {"source": "files", "files": ["scene.wav"], "loop": True, "speed": 0.0, "clip_s": CLIP_S},
+        "store": {"mode": "all", "clear": True, "folder": "clips", "max_bytes": 50_000_000, "reserve_bytes": 0},
+        "level": {"enabled": True},
+        "mqtt": {"host": "127.0.0.1", "port": mosquitto.port, "reconnect_max_s": 1.0},
+    }
+    agent = AgentProcess(tmp_path / "node", tables)
+    write_wav(agent.folder / "scene.wav", noise(61.0, RATE_HZ), RATE_HZ)
+    with Subscriber(mosquitto.port, "sonyc/v1/node-1/label") as subscriber:
+        mosquitto.stop()
+        agent.start()
+        try:
+            agent.wait_for_record("label", n=CLIPS_PER_HOUR, timeout_s=HOUR_WITHIN_S)
+            after_first_hour_mb = anonymous_mb(agent.process.pid)
+            agent.wait_for_record("label", n=N_HOURS * CLIPS_PER_HOUR, timeout_s=N_HOURS * HOUR_WITHIN_S)
+            at_end_mb = anonymous_mb(agent.process.pid)
+            mosquitto.start()
+            assert agent.terminate() == 0
+            evidence = Evidence(agent, RATE_HZ)
+            evidence.look()
+            agent.tables = {**tables, "capture": {**tables["capture"], "loop": False}}
+            assert agent.run("--drain-timeout", "600", timeout_s=900) == 0
+            subscriber.wait_for(len(evidence.written))
+        finally:
+            agent.kill()
+    figures = f"{after_first_hour_mb:.1f} MB after the first hour, {at_end_mb:.1f} MB after {N_HOURS}"
+    assert at_end_mb <= 1.05 * after_first_hour_mb, figures
+    record_property("memory", figures)
+    received = {LabelEvent.model_validate_json(payload).clip_id for payload in subscriber.payloads}
+    assert evidence.written <= received
+    assert len(received) >= N_HOURS * CLIPS_PER_HOUR
