@@ -32,6 +32,8 @@ from sonyc_device.config import NodeConfig, StoreSettings
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.errors import CaptureError, CaptureStalledError
 from sonyc_device.labelling import NodeFacts
+from sonyc_device.messaging.books import Books
+from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.outbox import Bounds, Outbox
 from sonyc_device.messaging.publisher import Publisher, PublisherSettings
 from sonyc_device.storing.store import ClipStore
@@ -136,7 +138,7 @@ def bundle(default_bundle: Path) -> Bundle:
 @pytest.fixture
 def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]:
     """Makes agents; their outboxes are closed at the end."""
-    outboxes: list[Outbox] = []
+    outboxes: list[HoldingOutbox] = []
 
     def make(
         *,
@@ -146,7 +148,10 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
         stalled_after_s: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Bench:
-        outbox = Outbox(tmp_path / "outbox.sqlite", Bounds(1000, 10**9, 1e9), now_s=lambda: 1e9)
+        books = Books("a" * 16)
+        outbox = HoldingOutbox(
+            lambda: Outbox(tmp_path / "outbox.sqlite", Bounds(1000, 10**9, 1e9), books=books, now_s=lambda: 1e9), books
+        )
         outboxes.append(outbox)
         source, messenger = FakeSource(is_live=is_live), FakeMessenger()
         classifier = Classifier(bundle)
@@ -167,6 +172,7 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
             classifier=classifier,
             store=None if store is None else ClipStore(store),
             outbox=outbox,
+            books=books,
             publisher=Publisher(outbox, messenger, PublisherSettings("t", 60, 0.05)),
             clock=clock,
             facts=NodeFacts("node-1", outbox.session, "a" * 16, classifier.storage_rate_hz, RATE_HZ),

@@ -17,12 +17,13 @@ class Subscriber:
     topic: str
     protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311
     messages: list[MQTTMessage] = field(default_factory=list)
+    client_id: str = "subscriber"
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
         self._is_subscribed = threading.Event()
         self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id="subscriber", clean_session=False, protocol=self.protocol
+            CallbackAPIVersion.VERSION2, client_id=self.client_id, clean_session=False, protocol=self.protocol
         )
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._on_connect
@@ -56,6 +57,17 @@ class Subscriber:
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.messages) >= n, timeout_s):
                 raise TimeoutError(f"{len(self.messages)} of {n} messages within {timeout_s:g} s")
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish with QoS 1, and wait until the broker has it.
+
+        Raises:
+            TimeoutError: it had it not within 20 s.
+        """
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        info.wait_for_publish(20)
+        if not info.is_published():
+            raise TimeoutError(f"not published: {topic}")
 
     def _on_connect(self, client: Client, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
         client.subscribe(self.topic, qos=1)

@@ -18,6 +18,7 @@ from sonyc_contract.errors import ContractError
 from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, dump_message
 from sonyc_contract.messages import Clip as ClipFacts
 from sonyc_contract.recognise import Scores
+from sonyc_device.booking import Booking
 from sonyc_device.capture.clips import Clip, Pause, TimedClip
 from sonyc_device.capture.plan import Piece, RecordingPlan
 from sonyc_device.capture.ring import Ring
@@ -26,7 +27,7 @@ from sonyc_device.capture.timeline import Timeline
 from sonyc_device.classification import Classifier, encode_and_score
 from sonyc_device.clock import Clock
 from sonyc_device.effective import InEffect
-from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, StoreError
+from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, OutboxError, StoreError
 from sonyc_device.labelling import (
     NodeFacts,
     Verdict,
@@ -35,8 +36,11 @@ from sonyc_device.labelling import (
     stored_clip,
     thresholds_in_effect,
 )
-from sonyc_device.messaging.outbox import LABEL, Outbox
+from sonyc_device.messaging.books import Books
+from sonyc_device.messaging.holding import HoldingOutbox
+from sonyc_device.messaging.outbox import LABEL
 from sonyc_device.messaging.publisher import Publisher
+from sonyc_device.messaging.rows import Draft, Identity
 from sonyc_device.running.notify import ServiceManager
 from sonyc_device.running.progress import Progress
 from sonyc_device.running.watchdog import Watchdog
@@ -101,6 +105,7 @@ class Parts:
         classifier: Encodes and scores clips.
         store: Where clips are written; None where none is.
         outbox: Where labels wait.
+        books: Where the seconds of each hour are added up.
         publisher: Sends them.
         clock: The node's clocks.
         facts: What is the same in every label.
@@ -116,7 +121,8 @@ class Parts:
     timeline: Timeline
     classifier: Classifier
     store: ClipStore | None
-    outbox: Outbox
+    outbox: HoldingOutbox
+    books: Books
     publisher: Publisher
     clock: Clock
     facts: NodeFacts
@@ -149,6 +155,7 @@ class Agent:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._counters = parts.counters
+        self._booking = Booking(parts.books, parts.facts, parts.timeline)
         self._progress = Progress()
         watchdog = Watchdog(parts.manager, self._progress)
         self._supervision = Supervision([*parts.duties, Duty("watchdog", TICK_S, watchdog.look)])
@@ -208,7 +215,7 @@ class Agent:
         parts.source.stop()
         self._all_labelled.wait(max(0.0, leave_by_s - PUBLISH_ON_STOP_S - time.monotonic()))
         for timed in self._abandoned():
-            self._counters.count_gap(_shed(timed.clip))
+            self._lose(_shed(timed.clip))
         self._supervision.run_last()
         parts.publisher.wait_until_empty(min(PUBLISH_ON_STOP_S, max(0.0, leave_by_s - time.monotonic())))
         parts.publisher.stop(timeout_s=min(HANG_UP_S, max(0.0, leave_by_s - time.monotonic())))
@@ -264,9 +271,10 @@ class Agent:
     def _hand_over(self, piece: Piece) -> None:
         if isinstance(piece, Pause):
             self._counters.samples_paused += piece.n_samples
+            self._booking.pause(piece)
             return
         if isinstance(piece, Gap):
-            self._counters.count_gap(piece)
+            self._lose(piece)
             return
         timed = self._timed(piece)
         while self._parts.source.is_live:
@@ -283,7 +291,11 @@ class Agent:
         except queue.Empty:
             return
         if timed is not None:
-            self._counters.count_gap(_shed(timed.clip))
+            self._lose(_shed(timed.clip))
+
+    def _lose(self, gap: Gap) -> None:
+        self._counters.count_gap(gap)
+        self._booking.gap(gap)
 
     def _timed(self, clip: Clip) -> TimedClip:
         timeline = self._parts.timeline
@@ -308,8 +320,8 @@ class Agent:
 
     def _label(self, timed: TimedClip) -> None:
         parts, effective = self._parts, self._parts.in_effect.now
-        # Reserved before anything is written: files are named by it, and it must never come twice.
-        clip = parts.facts.clip(parts.outbox.reserve(LABEL), timed, level=effective.config.store.level)
+        span, identity = self._booking.clip(timed), parts.outbox.identify(LABEL)
+        clip = parts.facts.clip(identity, timed, level=effective.config.store.level)
         samples = from_int16(timed.clip.samples)
         data, scores = encode_and_score(parts.classifier, samples, parts.facts.rate_hz, effective.config)
         thresholds = thresholds_in_effect(parts.classifier.bundle.manifest.heads[scores.head], effective.thresholds)
@@ -317,7 +329,8 @@ class Agent:
         classified = effective.config.classify.what.value
         verdict = Verdict(scores, classified, leq_dbfs(samples), thresholds, effective.config_hash)
         label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores))
-        parts.outbox.put(LABEL, dump_message(label))
+        draft = Draft(LABEL, dump_message(label), identity=identity, span=span, is_stored=label.audio.kept)
+        parts.outbox.put(draft)
         self._counters.labels_written += 1
         parts.publisher.wake()
         _log_label(label)
@@ -327,9 +340,11 @@ class Agent:
         if self._parts.store is None:
             return AudioRecord(kept=False, reason=AudioReason.MODE_NONE, n_bytes=len(data))
         try:
+            # Files are named by the number, which must never come twice.
+            self._parts.outbox.secure(LABEL, Identity(clip.session, clip.seq))
             sidecar = stored_clip(clip, data, scores, bundle=self._parts.classifier.bundle, reason=AudioReason.MODE_ALL)
             self._parts.store.write(sidecar, data)
-        except StoreError as error:
+        except (StoreError, OutboxError) as error:
             self._counters.clips_not_stored += 1
             _LOGGER.error("audio not kept: %s", error)
             return AudioRecord(kept=False, reason=AudioReason.WRITE_FAILED, n_bytes=len(data))
@@ -358,9 +373,10 @@ class Agent:
             "labels_written": counters.labels_written,
             "labels_published": self._parts.publisher.n_published,
             "labels_waiting": self._parts.outbox.n_rows,
-            "labels_evicted": self._parts.outbox.n_evicted,
+            "labels_evicted": self._parts.outbox.counts.evicted.get(LABEL, 0),
+            "labels_lost": self._parts.outbox.lost[LABEL],
             "broker": self._parts.publisher.state,
-            "broker_failures": self._parts.publisher.n_connection_failures,
+            "broker_failures": self._parts.publisher.counts.n_failures,
             "gaps": counters.gaps,
             "clips_shed": counters.clips_shed,
             "seconds_captured": counters.samples_captured / rate_hz,

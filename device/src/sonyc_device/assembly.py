@@ -18,6 +18,8 @@ from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings, StoreM
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.keeping_up import measure_speed, require_speed
 from sonyc_device.labelling import NodeFacts
+from sonyc_device.messaging.books import Books
+from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.mqtt import Login, MqttMessenger
 from sonyc_device.messaging.outbox import Bounds, Outbox
 from sonyc_device.messaging.publisher import Publisher, PublisherSettings
@@ -52,7 +54,9 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
     ring = make_ring(config.capture.rate_hz, source)
     timeline = make_timeline(config.capture, ring, clock)
     with state_folder(config.state_folder) as folder:
-        outbox = Outbox(folder / "outbox.sqlite", _bounds(config.outbox), now_s=time.time)
+        run = secrets.token_hex(8)
+        books = Books(run)
+        outbox = _open_outbox(config.outbox, folder, books)
         try:
             agent = Agent(
                 Parts(
@@ -63,9 +67,10 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     classifier=classifier,
                     store=None if config.store.mode is StoreMode.NONE else ClipStore(config.store.folder),
                     outbox=outbox,
+                    books=books,
                     publisher=Publisher(outbox, messenger, _publisher_settings(config)),
                     clock=clock,
-                    facts=_facts(config, session=outbox.session),
+                    facts=_facts(config, session=outbox.session, run=run),
                     in_effect=in_effect,
                     counters=counters,
                     manager=service_manager(),
@@ -125,11 +130,18 @@ def read_password(path: Path | None) -> str:
     return password
 
 
-def _facts(config: NodeConfig, *, session: str) -> NodeFacts:
+def _open_outbox(settings: OutboxSettings, folder: Path, books: Books) -> HoldingOutbox:
+    def open_file() -> Outbox:
+        return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=time.time)
+
+    return HoldingOutbox(open_file, books)
+
+
+def _facts(config: NodeConfig, *, session: str, run: str) -> NodeFacts:
     return NodeFacts(
         node=config.node_id,
         session=session,
-        run=secrets.token_hex(8),
+        run=run,
         storage_rate_hz=config.store.storage_rate_hz,
         rate_hz=config.capture.rate_hz,
     )

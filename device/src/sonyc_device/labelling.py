@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import sonyc_device
 from sonyc_contract.bundle import Bundle
@@ -14,13 +15,25 @@ from sonyc_contract.recognise import HeadSpec, Scores, detections
 from sonyc_device.capture.clips import TimedClip
 
 
+class Known(Protocol):
+    """What a label is known by, together with its node."""
+
+    @property
+    def session(self) -> str:
+        """Whose number it is."""
+
+    @property
+    def seq(self) -> int:
+        """Its number within the session."""
+
+
 @dataclass(frozen=True)
 class NodeFacts:
     """What is the same in every label of one run.
 
     Attributes:
         node: The node's id.
-        session: The outbox's id.
+        session: The outbox's id at the start of the run.
         run: This run's id.
         storage_rate_hz: The rate clips are stored at.
         rate_hz: The rate they are captured at.
@@ -32,14 +45,14 @@ class NodeFacts:
     storage_rate_hz: int
     rate_hz: int
 
-    def clip(self, seq: int, timed: TimedClip, *, level: Level) -> Clip:
+    def clip(self, identity: Known, timed: TimedClip, *, level: Level) -> Clip:
         """Give identity, time and coding of a clip."""
         return Clip(
             node=self.node,
-            session=self.session,
-            seq=seq,
+            session=identity.session,
+            seq=identity.seq,
             run=self.run,
-            clip_id=f"{self.session}-{seq}",
+            clip_id=f"{identity.session}-{identity.seq}",
             start_utc=timed.start_utc,
             clock=timed.clock,
             sample_index=timed.clip.start_sample,

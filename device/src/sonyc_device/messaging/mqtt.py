@@ -11,13 +11,16 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from sonyc_contract.errors import ConfigError
 from sonyc_device.errors import MessengerError
-from sonyc_device.messaging.messenger import Acknowledged, Event, Link, Lost
+from sonyc_device.messaging.messenger import Acknowledged, Event, Link, Lost, Received, Refused, Will
+from sonyc_device.messaging.tls import TlsContext, TlsFiles, certificate_expires, tls_context
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import Client
+    from paho.mqtt.client import Client, MQTTMessage
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ class Login:
     username: str = ""
     password: str = ""
     keepalive_s: int = 60
+    tls: TlsFiles | None = None
 
 
 class MqttMessenger:
@@ -49,20 +53,21 @@ class MqttMessenger:
         self._max_in_flight = max_in_flight
         self._connect_timeout_s = connect_timeout_s
 
-    def connect(self, deliver: Callable[[Event], None]) -> Link:
+    def connect(self, deliver: Callable[[Event], None], *, will: Will | None = None) -> Link:
         """Connect with MQTT 5; where the broker refuses that version, with 3.1.1.
 
         Raises:
-            MessengerError: the broker is not reached, does not answer in time, or refuses.
+            MessengerError: the broker is not reached, does not answer in time, or refuses; or a file for TLS cannot be
+                used.
         """
         try:
-            return self._connect_with("MQTTv5", deliver)
+            return self._connect_with("MQTTv5", deliver, will)
         except _VersionRefusedError as error:
             _LOGGER.info("%s; trying MQTT 3.1.1", error)
-        return self._connect_with("MQTTv311", deliver)
+        return self._connect_with("MQTTv311", deliver, will)
 
-    def _connect_with(self, version: str, deliver: Callable[[Event], None]) -> Link:
-        link = _PahoLink(self._login, version, self._max_in_flight, deliver)
+    def _connect_with(self, version: str, deliver: Callable[[Event], None], will: Will | None) -> Link:
+        link = _PahoLink(self._login, version, self._max_in_flight, deliver, will)
         try:
             link.open(self._connect_timeout_s)
         except BaseException:
@@ -85,6 +90,7 @@ class _PahoLink:
         version: str,
         max_in_flight: int,
         deliver: Callable[[Event], None],
+        will: Will | None,
     ) -> None:
         self._login = login
         self._max_in_flight = max_in_flight
@@ -93,9 +99,15 @@ class _PahoLink:
         self._is_accepted = False
         self._is_closed = threading.Event()
         self._client = _make_client(login, version)
+        self._is_v5 = version == "MQTTv5"
+        self._tls: TlsContext | None = None
+        if will is not None:
+            self._client.will_set(will.topic, will.payload, qos=_QOS, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
 
     @property
     def max_in_flight(self) -> int:
@@ -106,10 +118,7 @@ class _PahoLink:
         """Connect, and wait for the broker's answer."""
         self._client.connect_timeout = timeout_s
         name = f"{self._login.host}:{self._login.port}"
-        try:
-            self._client.connect(self._login.host, self._login.port, keepalive=self._login.keepalive_s)
-        except (OSError, ValueError) as error:
-            raise MessengerError(f"broker {name} not reached: {error}") from error
+        self._connect(name)
         self._client.loop_start()
         try:
             answer = self._answers.get(timeout=timeout_s)
@@ -119,18 +128,31 @@ class _PahoLink:
             ) from None
         if answer.refusal:
             kind = _VersionRefusedError if answer.is_about_version else MessengerError
-            raise kind(f"broker {name} refused: {answer.refusal}")
+            raise kind(f"broker {name} refused: {answer.refusal}{self._certificate_hint()}")
         if answer.receive_maximum is not None:
             self._max_in_flight = min(self._max_in_flight, answer.receive_maximum)
 
-    def send(self, topic: str, payload: bytes) -> int:
+    def send(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Hand a message to paho; its message id is the ticket."""
         from paho.mqtt.enums import MQTTErrorCode
 
-        info = self._client.publish(topic, payload, qos=_QOS, retain=False)
+        info = self._client.publish(topic, payload, qos=_QOS, retain=retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise MessengerError(f"not sent: {info.rc.name}")
         return info.mid
+
+    def subscribe(self, topic: str) -> int:
+        """Ask paho to subscribe; the message id is the ticket."""
+        from paho.mqtt.subscribeoptions import SubscribeOptions
+
+        if self._is_v5:  # what is retained is marked so when it comes at once, too
+            options = SubscribeOptions(qos=_QOS, noLocal=True, retainAsPublished=True)
+            code, mid = self._client.subscribe(topic, options=options)
+        else:
+            code, mid = self._client.subscribe(topic, qos=_QOS)
+        if mid is None:
+            raise MessengerError(f"not subscribed: {code.name}")
+        return mid
 
     def close(self) -> None:
         """Say goodbye, and hang up if that takes too long."""
@@ -141,9 +163,43 @@ class _PahoLink:
             # paho's thread would wait for a silent broker until the keep-alive has run out.
             with suppress(OSError):
                 cast(socket.socket, connection).shutdown(socket.SHUT_RDWR)
-        # Without this cycle of references the client goes now, and its two sockets with it, not whenever the collector
-        # comes by: a night without a broker would use up all file descriptors.
-        self._client.on_connect = self._client.on_disconnect = self._client.on_publish = None
+            self._is_closed.wait(_CLOSE_TIMEOUT_S)
+        self._release()
+
+    def _connect(self, name: str) -> None:
+        try:
+            if self._login.tls is not None:
+                self._tls = tls_context(self._login.tls)
+                self._client.tls_set_context(self._tls)
+            # No properties: amqtt, which knows no MQTT 5, takes them for the length of a name and waits for the rest.
+            self._client.connect(self._login.host, self._login.port, keepalive=self._login.keepalive_s)
+        except ConfigError as error:
+            raise MessengerError(f"broker {name} not reached: {error}") from error
+        except (OSError, ValueError) as error:
+            raise MessengerError(f"broker {name} not reached: {error}{self._certificate_hint()}") from error
+
+    def _certificate_hint(self) -> str:
+        """Say when this node's certificate is out of date, which the broker's refusal does not."""
+        path = self._login.tls.certificate_file if self._login.tls else None
+        if path is None:
+            return ""
+        try:
+            expires = certificate_expires(path)
+        except ConfigError as error:
+            return f"; {error}"
+        if expires < datetime.now(UTC):
+            return f"; this node's certificate {path} expired at {expires:%Y-%m-%dT%H:%M:%SZ}"
+        return "; it may not trust this node's certificate"
+
+    def _release(self) -> None:
+        """Close what paho leaves to the collector: a night without a broker would use up all file descriptors."""
+        client = self._client
+        client.on_connect = client.on_disconnect = client.on_publish = client.on_subscribe = client.on_message = None
+        if self._tls is not None and self._tls.connection is not None and client.socket() is None:
+            self._tls.connection.close()
+        if self._is_closed.is_set():
+            client.loop_stop()  # paho's thread is at its end
+            client._reset_sockets()
 
     def _on_connect(self, _client: "Client", _data: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
@@ -161,10 +217,14 @@ class _PahoLink:
         self._is_closed.set()
 
     def _on_publish(self, _client: "Client", _data: Any, mid: int, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            self._deliver(Lost(f"the broker refused a message: {reason}"))
-        else:
-            self._deliver(Acknowledged(mid))
+        self._deliver(Refused(mid, str(reason)) if reason.is_failure else Acknowledged(mid))
+
+    def _on_subscribe(self, _client: "Client", _data: Any, mid: int, reasons: Any, _properties: Any) -> None:
+        refusal = next((str(reason) for reason in reasons if reason.is_failure), None)
+        self._deliver(Acknowledged(mid) if refusal is None else Refused(mid, refusal))
+
+    def _on_message(self, _client: "Client", _data: Any, message: "MQTTMessage") -> None:
+        self._deliver(Received(message.topic, bytes(message.payload), message.retain))
 
 
 _UNSUPPORTED_VERSION = "Unsupported protocol version"

@@ -1,59 +1,62 @@
 """The durable outbox: a message is in SQLite before it is sent, and leaves it when the broker has acknowledged it."""
 
 import logging
-import secrets
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from sonyc_device.errors import OutboxError
+from sonyc_device.messaging import rows
+from sonyc_device.messaging.books import CLASSIFIED, PUBLISHED, STORED, Books
+from sonyc_device.messaging.database import Database
 from sonyc_device.messaging.messenger import Message
+from sonyc_device.messaging.rows import Draft, EvictedRange, Identity
 
 _LOGGER = logging.getLogger(__name__)
 
 LABEL: Final = "label"
+HEALTH: Final = "health"
+SPL: Final = "spl"
+COMPLETENESS: Final = "completeness"
+EVICTION_ORDER: Final = (HEALTH, SPL, COMPLETENESS, LABEL)
+"""What goes first when the outbox is full, of each kind the oldest first; any other kind after these."""
+EVICT_AT_ONCE: Final = 500
+"""Rows in one transaction: 0.7 MB of log, for which the database's ballast has room on a full disk."""
 CLOCK_SET_S: Final = 60.0
-"""The wall clock was set, not slewed, when it gained more than this on the monotonic one between two messages."""
+"""The wall clock was set, not slewed, when it gained or lost more than this on the monotonic one."""
 
-_SCHEMA_VERSION = 1
-_SCHEMA = f"""
-CREATE TABLE identity (session TEXT NOT NULL);
-CREATE TABLE sequence (kind TEXT PRIMARY KEY, last INTEGER NOT NULL);
-CREATE TABLE message (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    created_s REAL NOT NULL,
-    n_bytes INTEGER NOT NULL,
-    payload BLOB NOT NULL
-);
-CREATE TABLE evicted (kind TEXT PRIMARY KEY, n INTEGER NOT NULL);
-PRAGMA user_version = {_SCHEMA_VERSION};
-"""
+_Result = TypeVar("_Result")
+_Action = Callable[[sqlite3.Connection], _Result]
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the outbox holds at most; beyond it the oldest messages are evicted, and counted."""
+    """What the outbox holds at most; beyond it messages are evicted in the declared order, and counted."""
 
     max_rows: int
     max_bytes: int
     max_age_s: float
 
 
-class Outbox:
-    """Messages in a SQLite file, write-ahead logged with full synchronisation: a commit survives a power cut.
+@dataclass(frozen=True)
+class Counts:
+    """What waits, and how many messages of each kind were evicted since the file was made."""
 
-    Measured per commit: one fsync of a few kilobytes, three commits per 10 s clip.
+    n_rows: int = 0
+    n_bytes: int = 0
+    evicted: Mapping[str, int] = field(default_factory=dict)
+
+
+class Outbox:
+    """Messages in a SQLite file. Measured: a commit is one fsync of a few kilobytes; a label costs two.
 
     Attributes:
-        session: 16 hexadecimal digits, random, made with the file: a re-flashed card never repeats an identity.
+        session: Made with the file: a re-flashed card never repeats an identity.
         set_aside: Where a file lies that was found corrupt and replaced, else None.
+        counts: What waits, and what was evicted.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Outbox:
         path: Path,
         bounds: Bounds,
         *,
+        books: Books | None = None,
         now_s: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,189 +73,244 @@ class Outbox:
         Args:
             path: The database.
             bounds: What it holds at most.
+            books: Where seconds are added up, in the same transactions.
             now_s: The wall clock, in seconds since 1970.
             monotonic: A clock that never jumps.
 
         Raises:
             OutboxError: the folder cannot be written, or the file was made by a newer agent.
         """
-        self._path = path
         self._bounds = bounds
+        self._books = books or Books("")
         self._now_s = now_s
         self._monotonic = monotonic
         self._clock_offset_s = now_s() - monotonic()
-        self._lock = threading.Lock()
-        self._n_rows = self._n_bytes = 0
-        self.set_aside: Path | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection, self.session = self._open_or_replace()
-        except (sqlite3.Error, OSError) as error:
-            raise OutboxError(f"{path}: cannot be opened: {error}") from error
-        with self._transaction():
-            self._n_rows, self._n_bytes = self._connection.execute(
-                "SELECT count(*), coalesce(sum(n_bytes), 0) FROM message"
-            ).fetchone()
+        self._database = Database(path, now_s=now_s)
+        self.session, self.set_aside = self._database.session, self._database.set_aside
+        self.counts = self._database.read(_count)
 
     @property
     def n_rows(self) -> int:
         """How many messages wait."""
-        return self._n_rows
+        return self.counts.n_rows
 
-    @property
-    def n_evicted(self) -> int:
-        """How many messages were evicted since the file was made.
-
-        Raises:
-            OutboxError: the file cannot be read.
-        """
-        with self._transaction():
-            (n,) = self._connection.execute("SELECT coalesce(sum(n), 0) FROM evicted").fetchone()
-        return int(n)
-
-    def reserve(self, kind: str) -> int:
-        """Give the next sequence number of a kind of message; no number is given twice, not after a power cut either.
-
-        Raises:
-            OutboxError: the number cannot be committed.
-        """
-        with self._transaction():
-            (last,) = self._connection.execute(
-                "INSERT INTO sequence (kind, last) VALUES (?, 1) "
-                "ON CONFLICT (kind) DO UPDATE SET last = last + 1 RETURNING last",
-                (kind,),
-            ).fetchone()
-        return int(last)
-
-    def put(self, kind: str, payload: bytes) -> None:
-        """Commit a message; what is over the bounds is evicted, the oldest first.
-
-        Raises:
-            OutboxError: it cannot be committed.
-        """
-        offset_s = self._now_s() - self._monotonic()
-        with self._transaction():
-            if offset_s - self._clock_offset_s > CLOCK_SET_S:
-                self._make_younger(offset_s - self._clock_offset_s)
-            self._connection.execute(
-                "INSERT INTO message (kind, created_s, n_bytes, payload) VALUES (?, ?, ?, ?)",
-                (kind, self._now_s(), len(payload), payload),
-            )
-            self._n_rows += 1
-            self._n_bytes += len(payload)
-            self._evict()
-        self._clock_offset_s = offset_s
-
-    def after(self, row_id: int, limit: int) -> list[Message]:
-        """Give up to `limit` messages that were committed after `row_id`, the oldest first.
+    def last_numbers(self) -> dict[str, int]:
+        """Give the last number that was given and committed, by kind of message.
 
         Raises:
             OutboxError: the file cannot be read.
         """
-        with self._transaction():
-            rows = self._connection.execute(
-                "SELECT id, kind, payload FROM message WHERE id > ? ORDER BY id LIMIT ?", (row_id, limit)
-            ).fetchall()
-        return [Message(*row) for row in rows]
+        return self._database.read(rows.last_numbers)
+
+    def secure(self, kind: str, identity: Identity) -> None:
+        """Commit that a number was given: then it never comes twice, not after a power cut either.
+
+        Raises:
+            OutboxError: that cannot be committed.
+        """
+        self._write(lambda connection: self._note_number(connection, kind, identity))
+
+    def put(self, *drafts: Draft, together_with: _Action[None] | None = None) -> list[int]:
+        """Commit messages, all or none, and give their row ids; what is over the bounds is evicted.
+
+        Args:
+            drafts: The messages.
+            together_with: What is to be done in the same transaction.
+
+        Raises:
+            OutboxError: they cannot be committed; nothing has changed.
+        """
+
+        def put_all(connection: sqlite3.Connection) -> list[int]:
+            if together_with is not None:
+                together_with(connection)
+            newest = [self._insert(connection, draft) for draft in drafts]
+            self._evict(connection, keep=newest)
+            return newest
+
+        self._mind_clock()
+        return self._write(put_all)
+
+    def oldest(
+        self, limit: int, *, without: Collection[int] = (), kinds_left_out: Collection[str] = ()
+    ) -> list[Message]:
+        """Give up to `limit` messages in the order of their commits, leaving out rows and kinds.
+
+        Raises:
+            OutboxError: the file cannot be read.
+        """
+        return self._database.read(
+            lambda connection: rows.select(connection, limit, without=without, kinds_left_out=kinds_left_out)
+        )
 
     def delete(self, row_ids: Sequence[int]) -> int:
-        """Forget messages that were acknowledged, and say how many were still there.
+        """Forget messages that were acknowledged, book what was published, and say how many were still there.
 
         Raises:
             OutboxError: the change cannot be committed; they will be sent again.
         """
-        with self._transaction():
-            return sum(self._delete_one(row_id) for row_id in row_ids)
+        return self._write(
+            lambda connection: sum(self._acknowledge(connection, row_id) for row_id in row_ids), frees=True
+        )
+
+    def evict(self) -> None:
+        """Evict what is over the bounds or too old, some at a time.
+
+        Raises:
+            OutboxError: the change cannot be committed.
+        """
+        self._mind_clock()
+        if self._database.read(self._to_evict) is not None:
+            self._write(self._evict, frees=True)
+
+    def oldest_s(self) -> float | None:
+        """Say for how long the oldest message has waited; None where none does.
+
+        Raises:
+            OutboxError: the file cannot be read.
+        """
+        row_id = self._database.read(rows.oldest_id)
+        if row_id is None:
+            return None
+        created_s = self._database.read(lambda connection: rows.created_s(connection, row_id))
+        return max(0.0, self._now_s() - created_s)
+
+    def evicted_ranges(self, limit: int) -> list[EvictedRange]:
+        """Give ranges of evicted labels that are not reported yet.
+
+        Raises:
+            OutboxError: the file cannot be read.
+        """
+        return self._database.read(lambda connection: rows.ranges(connection, limit))
+
+    def date_run(self, run: str, run_start_s: float) -> None:
+        """Date what a run recorded before its clock was set: in the books, and labels that wait.
+
+        Raises:
+            OutboxError: it cannot be committed.
+        """
+
+        def date_all(connection: sqlite3.Connection) -> None:
+            self._books.date_run(connection, run_start_s)
+            rows.date_labels(connection, run, run_start_s)
+
+        self._write(date_all)
+
+    def read(self, action: _Action[_Result]) -> _Result:
+        """Read the books.
+
+        Raises:
+            OutboxError: the file cannot be read.
+        """
+        return self._database.read(action)
+
+    def write(self, action: _Action[None]) -> None:
+        """Write what is noted for the books, and do something with them.
+
+        Raises:
+            OutboxError: it cannot be committed.
+        """
+        self._write(action)
+
+    def probe(self) -> None:
+        """See whether the file can be written.
+
+        Raises:
+            OutboxError: it cannot.
+        """
+        self._write(lambda connection: connection.execute("UPDATE identity SET session = session"))
+
+    def tidy(self) -> None:
+        """Keep the file small and the ballast in place.
+
+        Raises:
+            OutboxError: the file cannot be written.
+        """
+        self._database.restore_ballast()
+        self._database.give_back_room()
 
     def close(self) -> None:
         """Close the file; what waits is sent by the next run."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
-    def _make_younger(self, by_s: float) -> None:
-        """Keep ages right when the clock is set: a node without a battery may have come up years behind."""
-        self._connection.execute("UPDATE message SET created_s = created_s + ?", (by_s,))
+    def _write(self, action: _Action[_Result], *, frees: bool = False) -> _Result:
+        with self._database.lock:
+            before, taken = self.counts, self._books.take()
 
-    def _delete_one(self, row_id: int) -> int:
-        row = self._connection.execute("DELETE FROM message WHERE id = ? RETURNING n_bytes", (row_id,)).fetchone()
-        if row is None:
+            def with_books(connection: sqlite3.Connection) -> _Result:
+                self.counts = before  # it may be done a second time
+                result = action(connection)
+                self._books.write(connection, taken)
+                return result
+
+            try:
+                return self._database.write(with_books, frees=frees)
+            except BaseException:
+                self.counts = before
+                self._books.put_back(taken)
+                raise
+
+    def _mind_clock(self) -> None:
+        """Keep ages right when the clock was set."""
+        offset_s = self._now_s() - self._monotonic()
+        set_by_s = offset_s - self._clock_offset_s
+        if abs(set_by_s) > CLOCK_SET_S:
+            self._write(lambda connection: rows.shift_ages(connection, set_by_s))
+            self._clock_offset_s = offset_s
+
+    def _insert(self, connection: sqlite3.Connection, draft: Draft) -> int:
+        row_id = rows.insert(connection, draft, now_s=self._now_s())
+        self._count(1, len(draft.payload))
+        if draft.identity is not None:
+            self._note_number(connection, draft.kind, draft.identity)
+        if draft.span is not None:
+            self._books.write_span(connection, draft.span, CLASSIFIED)
+            if draft.is_stored:
+                self._books.write_span(connection, draft.span, STORED)
+        return row_id
+
+    def _note_number(self, connection: sqlite3.Connection, kind: str, identity: Identity) -> None:
+        if identity.session == self.session:
+            rows.raise_sequence(connection, kind, identity.seq)
+
+    def _acknowledge(self, connection: sqlite3.Connection, row_id: int) -> int:
+        gone = rows.remove(connection, row_id)
+        if gone is None:
             return 0
-        self._n_rows -= 1
-        self._n_bytes -= row[0]
+        self._count(-1, -gone.n_bytes)
+        if gone.span is not None:
+            self._books.write_span(connection, gone.span, PUBLISHED)
         return 1
 
-    def _evict(self) -> None:
-        oldest_s = self._now_s() - self._bounds.max_age_s
-        while self._n_rows > 1:
-            row_id, kind, created_s = self._connection.execute(
-                "SELECT id, kind, created_s FROM message ORDER BY id LIMIT 1"
-            ).fetchone()
-            is_over = self._n_rows > self._bounds.max_rows or self._n_bytes > self._bounds.max_bytes
-            if not is_over and created_s >= oldest_s:
-                return
-            self._delete_one(row_id)
-            self._connection.execute(
-                "INSERT INTO evicted (kind, n) VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET n = n + 1", (kind,)
-            )
-            _LOGGER.warning("outbox full or too old: message %d of kind %s evicted unpublished", row_id, kind)
+    def _evict(self, connection: sqlite3.Connection, keep: Collection[int] = ()) -> None:
+        evicted: Counter[str] = Counter()
+        while evicted.total() < EVICT_AT_ONCE:
+            row_id = self._to_evict(connection)
+            gone = None if row_id is None or row_id in keep else rows.remove(connection, row_id)
+            if gone is None:
+                break
+            self._count(-1, -gone.n_bytes)
+            rows.note_evicted(connection, gone)
+            evicted[gone.kind] += 1
+        if evicted:
+            self.counts = replace(self.counts, evicted=Counter(self.counts.evicted) + evicted)
+            _LOGGER.warning("outbox full or messages too old: evicted unpublished: %s", dict(evicted))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            n_rows, n_bytes = self._n_rows, self._n_bytes
-            try:
-                with self._connection:
-                    yield
-            except sqlite3.Error as error:
-                self._n_rows, self._n_bytes = n_rows, n_bytes
-                raise OutboxError(f"{self._path}: {error}") from error
+    def _to_evict(self, connection: sqlite3.Connection) -> int | None:
+        """Give the row that is to go first; None where none is to."""
+        oldest = rows.oldest_id(connection)
+        if oldest is None or self._now_s() - rows.created_s(connection, oldest) > self._bounds.max_age_s:
+            return oldest
+        if self.counts.n_rows <= self._bounds.max_rows and self.counts.n_bytes <= self._bounds.max_bytes:
+            return None
+        by_kind = (rows.oldest_id(connection, kind) for kind in EVICTION_ORDER)
+        return next((row_id for row_id in by_kind if row_id is not None), oldest)
 
-    def _open_or_replace(self) -> tuple[sqlite3.Connection, str]:
-        try:
-            return _open(self._path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            self.set_aside = _set_aside(self._path, self._now_s())
-            _LOGGER.error("outbox %s is corrupt (%s): kept as %s", self._path, error, self.set_aside.name)
-            return _open(self._path)
+    def _count(self, n_rows: int, n_bytes: int) -> None:
+        counts = self.counts
+        self.counts = replace(counts, n_rows=counts.n_rows + n_rows, n_bytes=counts.n_bytes + n_bytes)
 
 
-def _open(path: Path) -> tuple[sqlite3.Connection, str]:
-    """Open or make a database; gives the connection and the session."""
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        _make_or_check_schema(connection, path)
-        row = connection.execute("SELECT session FROM identity").fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError("it has no session")
-    except BaseException:
-        connection.close()
-        raise
-    return connection, str(row[0])
-
-
-def _make_or_check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > _SCHEMA_VERSION:
-        raise OutboxError(f"{path}: made by a newer agent (schema {version}, known is {_SCHEMA_VERSION}): update it")
-    if version == 0:
-        with connection:
-            connection.executescript(f"BEGIN; {_SCHEMA}")
-            connection.execute("INSERT INTO identity (session) VALUES (?)", (secrets.token_hex(8),))
-
-
-def _set_aside(path: Path, now_s: float) -> Path:
-    """Rename a database and its log; unacknowledged labels may still be read from them."""
-    stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
-    target = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(target.with_name(target.name + suffix))
-    return target
+def _count(connection: sqlite3.Connection) -> Counts:
+    n_rows, n_bytes = connection.execute("SELECT count(*), coalesce(sum(n_bytes), 0) FROM message").fetchone()
+    return Counts(n_rows, n_bytes, dict(connection.execute("SELECT kind, n FROM evicted").fetchall()))

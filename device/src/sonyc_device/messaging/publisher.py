@@ -3,19 +3,25 @@
 import logging
 import queue
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
+from sonyc_contract.reports import Presence
 from sonyc_device.errors import MessengerError
-from sonyc_device.messaging.messenger import Acknowledged, Event, Link, Lost, MessageStore, Messenger
+from sonyc_device.messaging.link_session import LinkSession, Pace
+from sonyc_device.messaging.messenger import Event, MessageStore, Messenger, Received, Will
 
 _LOGGER = logging.getLogger(__name__)
 
 RECONNECT_MIN_S: Final = 1.0
-STALLED_AFTER_KEEPALIVES: Final = 2
+MAX_WAITING_COMMANDS: Final = 100
+STATE: Final = "state"
+COMMANDS: Final = "cmd/+/+"
+LOST_REASON: Final = "connection lost"
 
 
 @dataclass(frozen=True)
@@ -23,15 +29,55 @@ class PublisherSettings:
     """How the publisher behaves.
 
     Attributes:
-        topic: What a message's topic begins with; its kind follows, as in `sonyc/v1/node-0001/label`.
+        topic: What a message's topic begins with; its own follows, as in `sonyc/v1/node-0001/label`.
         keepalive_s: A message that waits longer than two of these for its acknowledgement forces a new connection: a
             lost acknowledgement is not sent again on the same one.
-        reconnect_max_s: Longest pause between two attempts to connect.
+        reconnect_max_s: Longest pause between two attempts to connect; what the broker forbids is tried again as late.
+        drain_per_s: Messages a second at most, so that a fleet that comes back does not flood its broker.
     """
 
     topic: str
     keepalive_s: float
     reconnect_max_s: float
+    drain_per_s: float = float("inf")
+
+
+class Spokesman(Protocol):
+    """Says whether the node is there."""
+
+    def __call__(self, presence: Presence, connection: str, reason: str) -> bytes:
+        """Give the document for the state topic."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is said and heard beside the messages of the outbox.
+
+    Attributes:
+        state: Makes the document of the state topic, retained when a connection begins, and its last will; None is to
+            say nothing.
+        on_command: Takes commands, one at a time in the publisher's thread; None is not to ask for any.
+    """
+
+    state: Spokesman | None = None
+    on_command: Callable[[Received], None] | None = None
+
+
+@dataclass
+class PublisherCounts:
+    """What the publisher did; the publisher's thread writes it.
+
+    Attributes:
+        n_published: Messages that were acknowledged.
+        n_failures: Connections that failed or were lost.
+        n_ignored: Commands that came faster than they were taken.
+        refused: Why the broker does not take a kind of message, by kind.
+    """
+
+    n_published: int = 0
+    n_failures: int = 0
+    n_ignored: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 class _Wake:
@@ -39,7 +85,12 @@ class _Wake:
 
 
 class Publisher:
-    """Connects for ever in the background, sends in order, a bounded number at a time, deletes on acknowledgement."""
+    """Connects for ever in the background, sends in order, a bounded number at a time, deletes on acknowledgement.
+
+    Attributes:
+        counts: What it did.
+        state: `connected`, or why not.
+    """
 
     def __init__(
         self,
@@ -47,23 +98,40 @@ class Publisher:
         messenger: Messenger,
         settings: PublisherSettings,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        conversation: Conversation | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        """Prepare to connect.
+
+        Args:
+            outbox: Where messages wait.
+            messenger: Makes connections.
+            settings: How to behave.
+            conversation: What is said and heard beside the messages.
+            jitter: Gives a random number from 0 to 1.
+        """
         self._outbox = outbox
         self._messenger = messenger
         self._settings = settings
-        self._monotonic = monotonic
+        self._conversation = conversation or Conversation()
         self._jitter = jitter
+        self._pace = Pace(settings.drain_per_s, time.monotonic)
         self._events: queue.SimpleQueue[_Wake | tuple[int, Event]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._progress = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._is_woken = False
+        self._is_to_announce = False
         self._n_links = 0
-        self.n_published = 0
-        self.n_connection_failures = 0
+        self._room = threading.Semaphore(MAX_WAITING_COMMANDS)
+        self.counts = PublisherCounts()
+        self.is_connected = False
         self.state = "not connected yet"
+
+    @property
+    def n_published(self) -> int:
+        """How many messages were acknowledged."""
+        return self.counts.n_published
 
     def start(self) -> None:
         """Begin to connect and to send."""
@@ -74,6 +142,11 @@ class Publisher:
         if not self._is_woken:  # at most one waits, however long there is no connection
             self._is_woken = True
             self._events.put(_Wake())
+
+    def announce(self) -> None:
+        """Say that the document of the state topic has changed."""
+        self._is_to_announce = True
+        self.wake()
 
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until every message is acknowledged, at most for `timeout_s`, and say whether it is so."""
@@ -86,7 +159,7 @@ class Publisher:
         return longest_s * (0.5 + 0.5 * self._jitter())
 
     def stop(self, timeout_s: float) -> None:
-        """Hang up and end the thread; what is not acknowledged stays in the outbox."""
+        """Say goodbye, hang up and end the thread; what is not acknowledged stays in the outbox."""
         self._stopping.set()
         self._events.put(_Wake())
         if self._thread.is_alive():
@@ -95,109 +168,83 @@ class Publisher:
     def _run(self) -> None:
         n_failures = 0
         while not self._stopping.is_set():
-            n_published = self.n_published
+            n_published = self.counts.n_published
             try:
                 self._serve()
             except Exception as error:  # noqa: BLE001 - the publisher goes on, whatever happened
-                n_failures = 1 if self.n_published > n_published else n_failures + 1
+                n_failures = 1 if self.counts.n_published > n_published else n_failures + 1
                 self._failed(error)
                 self._stopping.wait(self.pause_s(n_failures))
 
     def _failed(self, error: Exception) -> None:
+        self.is_connected = False
         if self._stopping.is_set():
             return
-        self.n_connection_failures += 1
+        self.counts.n_failures += 1
         self.state = str(error)
-        _LOGGER.warning("not publishing: %s; %d message(s) wait", error, self._outbox.n_rows)
+        expected = isinstance(error, MessengerError)
+        _LOGGER.warning("not publishing: %s; %d message(s) wait", error, self._outbox.n_rows, exc_info=not expected)
 
     def _serve(self) -> None:
         self._n_links += 1
-        number = self._n_links  # events of earlier links may still come
-        link = self._messenger.connect(lambda event: self._events.put((number, event)))
+        number, connection = self._n_links, secrets.token_hex(8)  # events of earlier links may still come
+        self._room = room = threading.Semaphore(MAX_WAITING_COMMANDS)
+        link = self._messenger.connect(lambda event: self._deliver(number, event, room), will=self._will(connection))
+        session = LinkSession(link, self._outbox, self._settings, self._pace, self.counts.refused)
         try:
-            self.state = "connected"
-            session = _LinkSession(link, self._outbox, self._settings, self._monotonic)
+            self.is_connected, self.state, self._is_to_announce = True, "connected", True
+            if self._conversation.on_command is not None:
+                session.subscribe(f"{self._settings.topic}/{COMMANDS}")
             while not self._stopping.is_set():
+                self._announce(session, connection, Presence.ONLINE, "connected")
                 session.fill()
                 self._take_events(number, session)
+            self._is_to_announce = True
+            self._announce(session, connection, Presence.OFFLINE, "stopped")
         finally:
+            self.is_connected = False
             link.close()
 
-    def _take_events(self, number: int, session: "_LinkSession") -> None:
+    def _will(self, connection: str) -> Will | None:
+        if self._conversation.state is None:
+            return None
+        document = self._conversation.state(Presence.OFFLINE, connection, LOST_REASON)
+        return Will(f"{self._settings.topic}/{STATE}", document)
+
+    def _announce(self, session: LinkSession, connection: str, presence: Presence, reason: str) -> None:
+        if self._is_to_announce and self._conversation.state is not None:
+            self._is_to_announce = False
+            session.send_unkept(STATE, self._conversation.state(presence, connection, reason))
+
+    def _deliver(self, number: int, event: Event, room: threading.Semaphore) -> None:
+        """Take an event from the link's thread; a flood of commands must not fill the memory."""
+        if isinstance(event, Received) and not room.acquire(blocking=False):
+            self.counts.n_ignored += 1
+            return
+        self._events.put((number, event))
+
+    def _take_events(self, number: int, session: LinkSession) -> None:
         """Wait for an event, take all that are there, and delete in one commit what they acknowledge."""
         session.check_stalled()
         try:
-            item = self._events.get(timeout=session.time_to_stall_s())
+            item = self._events.get(timeout=session.time_to_act_s())
             while True:
                 if isinstance(item, _Wake):
                     self._is_woken = False
                 elif item[0] == number:
-                    session.take(item[1])
+                    self._take(item[1], session)
                 item = self._events.get_nowait()
         except queue.Empty:
             return
         finally:
             with self._progress:  # who waits for an empty outbox must find them counted
-                self.n_published += session.delete_acknowledged()
+                self.counts.n_published += session.delete_acknowledged()
                 self._progress.notify_all()
 
-
-class _LinkSession:
-    """What is in flight on one link. Only the publisher's thread touches it."""
-
-    def __init__(
-        self, link: Link, outbox: MessageStore, settings: PublisherSettings, monotonic: Callable[[], float]
-    ) -> None:
-        self._link = link
-        self._outbox = outbox
-        self._settings = settings
-        self._monotonic = monotonic
-        self._in_flight: dict[int, tuple[int, float]] = {}  # ticket -> row id, when sent; in the order of sending
-        self._acknowledged: list[int] = []
-        self._last_row_id = 0
-
-    def fill(self) -> None:
-        """Send as many messages as may be in flight."""
-        n_free = self._link.max_in_flight - len(self._in_flight)
-        if n_free <= 0:
+    def _take(self, event: Event, session: LinkSession) -> None:
+        if not isinstance(event, Received):
+            session.take(event)
             return
-        for message in self._outbox.after(self._last_row_id, n_free):
-            ticket = self._link.send(f"{self._settings.topic}/{message.kind}", message.payload)
-            self._in_flight[ticket] = (message.row_id, self._monotonic())
-            self._last_row_id = message.row_id
-
-    def take(self, event: Event) -> None:
-        """Note an acknowledgement.
-
-        Raises:
-            MessengerError: the event is the loss of the link.
-        """
-        if isinstance(event, Lost):
-            raise MessengerError(event.reason)
-        if isinstance(event, Acknowledged) and event.ticket in self._in_flight:
-            self._acknowledged.append(self._in_flight.pop(event.ticket)[0])
-
-    def delete_acknowledged(self) -> int:
-        """Delete what was acknowledged from the outbox, and say how many messages that were."""
-        row_ids, self._acknowledged = self._acknowledged, []
-        return self._outbox.delete(row_ids) if row_ids else 0
-
-    def check_stalled(self) -> None:
-        """See that no acknowledgement is overdue.
-
-        Raises:
-            MessengerError: one is.
-        """
-        if self._in_flight and self.time_to_stall_s() == 0:
-            raise MessengerError(f"no acknowledgement for {self._patience_s:g} s")
-
-    def time_to_stall_s(self) -> float | None:
-        """Say how long the oldest message in flight may still wait; None when there is none."""
-        if not self._in_flight:
-            return None
-        _, sent_s = next(iter(self._in_flight.values()))
-        return max(0.0, sent_s + self._patience_s - self._monotonic())
-
-    @property
-    def _patience_s(self) -> float:
-        return STALLED_AFTER_KEEPALIVES * self._settings.keepalive_s
+        self._room.release()
+        if self._conversation.on_command is not None:
+            self._conversation.on_command(event)
