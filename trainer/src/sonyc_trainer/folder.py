@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +64,9 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
 
 LAST_OF_VARIANTS: Final = Stage.EVALUATE
 """Variants are trained and tested, and no more."""
+
+_UNFINISHED = ".*.part"
+"""What `sonyc_contract.files` leaves of a file when it is killed while it writes."""
 
 _LOCK_FILE = ".lock"
 _SETTINGS_FILE = "study.json"
@@ -317,6 +320,7 @@ class StudyFolder:
                 f"{self.root} holds the study {other!r}, not {self.study.name!r}: give another folder with --out, or "
                 "delete it"
             )
+        _sweep([*self.root.glob(_UNFINISHED), *self.root.glob(f"figures/{_UNFINISHED}")])
         write_whole(self.settings, self.study.model_dump_json(indent=1).encode())
 
     def key(self, stage: Stage) -> str:
@@ -360,6 +364,7 @@ class StudyFolder:
         if folder.exists() and _read_text(folder / _KEY_FILE, "key") != self.key(stage):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.rglob(_UNFINISHED))
         write_whole(folder / _KEY_FILE, json.dumps({"key": self.key(stage)}).encode())
 
     def finish(self, stage: Stage, *, duration_s: float) -> None:
@@ -399,6 +404,12 @@ def open_folder(root: Path) -> StudyFolder:
     except ValidationError as error:
         raise StageError(f"{root / _SETTINGS_FILE}: {describe(error)}; run the study again") from error
     return StudyFolder(root, study)
+
+
+def _sweep(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_file():
+            path.unlink()
 
 
 def _setting(study: Study, name: str) -> object:
