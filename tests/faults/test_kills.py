@@ -86,7 +86,7 @@ def labels_of(subscriber: Subscriber) -> list[LabelEvent]:
 
 @pytest.mark.parametrize("part", range(figure(1, 8)))
 def test_kills_while_files_are_replayed(
-    part: int, make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto
+    part: int, make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto, record_property: Callable[..., None]
 ) -> None:
     n_kills = figure(12, 20)
     agent = make_agent(REPLAYED)
@@ -100,15 +100,26 @@ def test_kills_while_files_are_replayed(
     assert len(labels) > 10 * n_kills / 3
     assert {label.session for label in labels} == {labels[0].session}
     assert left_overs(agent.folder / "clips") == []
+    record_property("kills", _figures(n_kills, labels))
+
+
+@pytest.fixture
+def street(pulse_source: PulseSource, tmp_path: Path) -> PulseSource:
+    """A microphone that hears noise."""
+    pulse_source.play(write_wav(tmp_path / "street.wav", noise(600.0, 8_000), 8_000))
+    return pulse_source
 
 
 @pytest.mark.parametrize("part", range(figure(1, 2)))
 def test_kills_while_a_microphone_is_recorded(
-    part: int, make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto, pulse_source: PulseSource, tmp_path: Path
+    part: int,
+    make_agent: Callable[..., AgentProcess],
+    mosquitto: Mosquitto,
+    street: PulseSource,
+    record_property: Callable[..., None],
 ) -> None:
     n_kills = figure(3, 20)
-    agent = make_agent(RECORDED, pulse_source.environment)
-    pulse_source.play(write_wav(tmp_path / "street.wav", noise(600.0, 8_000), 8_000))
+    agent = make_agent(RECORDED, street.environment)
     with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
         evidence = killed_and_restarted(
             agent, mosquitto, subscriber, n_kills=n_kills, max_life_s=MAX_RECORDING_S, seed=100 + part
@@ -116,3 +127,10 @@ def test_kills_while_a_microphone_is_recorded(
         labels = labels_of(subscriber)
     assert evidence.faults(labels) == []
     assert len({label.run for label in labels}) > n_kills / 3
+    record_property("kills", _figures(n_kills, labels))
+
+
+def _figures(n_kills: int, labels: list[LabelEvent]) -> str:
+    n_labels = len({(label.session, label.seq) for label in labels})
+    n_kept = len({label.clip_id for label in labels if label.audio.kept})
+    return f"{n_kills} kills: {n_labels} labels came, {len(labels) - n_labels} of them twice, {n_kept} clips decode"
