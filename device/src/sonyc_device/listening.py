@@ -77,10 +77,11 @@ def what_is_wrong(heard: Heard) -> str:
 def _heard(ring: Ring, n_wanted: int) -> Heard:
     blocks: list[Int16Array] = []
     n_gaps = 0
-    while sum(map(len, blocks)) < n_wanted:
+    while n_wanted > 0:
         item = ring.read(n_wanted)
         if isinstance(item, Block):
             blocks.append(item.samples)
+            n_wanted -= len(item.samples)
         elif isinstance(item, Gap):
             n_gaps += 1
         elif isinstance(item, End):
