@@ -57,8 +57,8 @@ name = "attention"
 embedding = { pooling = "attention" }
 """
 
-# Durations and what the machine did meanwhile; Keras writes the time into its files. `rows.json` has milliseconds in the
-# rows of which the tables are made, and those are compared.
+# Durations and what the machine did meanwhile; Keras writes the time into its files. `rows.json` has milliseconds in
+# the rows of which the tables are made, and those are compared.
 NOT_COMPARED = {"run.json", "done.json", "timings.csv", "rows.json", "report.html", ".lock"}
 NOT_COMPARED_SUFFIXES = {".keras", ".log"}
 

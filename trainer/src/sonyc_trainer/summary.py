@@ -1,15 +1,21 @@
 """What a study found, short: as `summary.json` for programs, as a table for the terminal."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sonyc_contract.files import sha256_hex
+from sonyc_trainer.compared import read_compared
 from sonyc_trainer.findings import read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import read_notes
 from sonyc_trainer.planning.costs import read_costs
 from sonyc_trainer.results import Results
+from sonyc_trainer.stages import Stage
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
@@ -27,29 +33,31 @@ def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
         "training": results.head_records,
         "bundle": _bundle(folder),
         "verdict": list(read_findings(folder).facts.verdict),
+        "variants": _variants(folder),
         "notes": read_notes(folder),
     }
 
 
 def print_summary(folder: StudyFolder) -> None:
     """Print the matrix of a finished study, what each level takes, and where the bundle is, on standard output."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     summary = json.loads(folder.summary.read_text())
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("trained on")
-    for level in summary["levels"]:
-        table.add_column(level, justify="right")
+    table = _table("trained on", summary["levels"])
+    findings = read_findings(folder)
     for trained in summary["heads"]:
-        cells = [summary["matrix"][trained][tested] for tested in summary["levels"]]
-        table.add_row(trained, *(f"{100 * cell['accuracy']:.1f}/{100 * cell['macro_f1']:.1f}" for cell in cells))
+        cells = [findings.cells[trained, tested] for tested in summary["levels"]]
+        table.add_row(trained, *(f"{100 * of.accuracy.value:.1f}/{100 * of.macro_f1.value:.1f}" for of in cells))
     table.add_section()
     table.add_row("MB per hour", *(f"{summary['bytes_per_hour'][level] / 1e6:.1f}" for level in summary["levels"]))
     console = Console()
-    console.print(f"Accuracy/macro-F1 in %, {summary['split']} clips, first seed; columns tested", highlight=False)
+    n_seeds = findings.facts.n_seeds
+    seeds = f", mean of {n_seeds} seeds" if n_seeds > 1 else ""
+    console.print(f"Accuracy/macro-F1 in %, {summary['split']} clips{seeds}; columns tested", highlight=False)
     console.print(table)
+    if summary["variants"]:
+        console.print("Macro-F1 in % of the study and its variants, each level with its own head", highlight=False)
+        console.print(_variants_table(summary))
     for line in summary["verdict"]:
         console.print(line, highlight=False)
     for note in summary["notes"]:
@@ -57,6 +65,32 @@ def print_summary(folder: StudyFolder) -> None:
     if summary["bundle"] is not None:
         console.print(f"Bundle: {folder.bundle}", soft_wrap=True, highlight=False)
     console.print(f"Report: {folder.report}", soft_wrap=True, highlight=False)
+
+
+def _table(first: str, levels: Sequence[str]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(first)
+    for level in levels:
+        table.add_column(level, justify="right")
+    return table
+
+
+def _variants_table(summary: dict[str, Any]) -> "Table":
+    table = _table("", summary["levels"])
+    for name, of_levels in summary["variants"].items():
+        table.add_row(name, *(f"{100 * of_levels[level]:.1f}" for level in summary["levels"]))
+    return table
+
+
+def _variants(folder: StudyFolder) -> dict[str, dict[str, float]]:
+    """Give macro-F1 by variant, the study among them, and level; nothing where it has none."""
+    found: dict[str, dict[str, float]] = {}
+    for cell in read_compared(folder.of(Stage.COMPARE)).cells:
+        found.setdefault(cell.trained, {})[cell.tested] = cell.macro_f1.value
+    return found
 
 
 def _as_nodes_write(folder: StudyFolder) -> dict[str, int]:

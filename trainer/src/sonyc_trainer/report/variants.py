@@ -6,7 +6,7 @@ from sonyc_trainer.findings import Comparison, Difference, read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.report.charts import Point, axes_around, line_chart
 from sonyc_trainer.report.figure import Figure
-from sonyc_trainer.report.markup import Markup, details, element, joined, number, table, with_interval
+from sonyc_trainer.report.markup import Markup, details, element, joined, listed, number, table, with_interval
 from sonyc_trainer.report.material import Material, head_title, known
 from sonyc_trainer.report.section import Section
 from sonyc_trainer.study import EmbeddingSettings, Study, TrimMode
@@ -25,6 +25,7 @@ def variants(material: Material) -> Section:
     names = material.compared.names
     parts: list[Markup | Figure] = [
         element("p", _introduction(material)),
+        listed(_sentences(material)),
         _figure(material),
         _explained(material.folder),
         _f1_table(material),
@@ -42,6 +43,33 @@ def _introduction(material: Material) -> str:
         f"The same {first.n_clips} clips of {first.n_groups} recordings or sensors with other embeddings, other parts "
         "of the clip or other ways to pool its windows. Variants are to compare with: only the study has a bundle."
     )
+
+
+def _sentences(material: Material) -> list[str]:
+    """Say of the study and each variant which levels differ from the reference, and where it differs from the study."""
+    reference, found = _reference(material), material.compared.differences
+    lines = []
+    for name in material.compared.names:
+        of_levels = [one for one in found if one.trained == name and one.comparison == Comparison.TESTED]
+        line = f"{name}: {_of_levels(of_levels, reference)}"
+        beside = [one for one in found if one.trained == name and one.comparison == Comparison.TRAINED and one.differs]
+        if beside:
+            worse = {one.macro_f1.value < 0 for one in beside}
+            word = "lower or higher" if len(worse) > 1 else "lower" if worse == {True} else "higher"
+            line += f" Macro-F1 is {word} than the study's at {', '.join(one.tested for one in beside)}."
+        lines.append(line)
+    return lines
+
+
+def _of_levels(of_levels: Sequence[Difference], reference: str) -> str:
+    if not of_levels:
+        return "tested at one level only."
+    differing = [f"{one.tested} ({number(one.macro_f1.value)})" for one in of_levels if one.differs]
+    if differing:
+        return f"{', '.join(differing)} differ{'s' if len(differing) == 1 else ''} from {reference}."
+    lowest = min(of_levels, key=lambda one: one.macro_f1.low)
+    hidden = f"; at {lowest.tested} a loss of {number(-lowest.macro_f1.low)} is not excluded"
+    return f"no level can be told apart from {reference}{hidden if lowest.macro_f1.low < 0 else ''}."
 
 
 def _reference(material: Material) -> str:
