@@ -28,7 +28,7 @@ from sonyc_device.capture.starts import Continuous
 from sonyc_device.capture.timeline import LiveTimeline
 from sonyc_device.classification import Classifier
 from sonyc_device.clock import SystemClock
-from sonyc_device.config import NodeConfig, StoreSettings
+from sonyc_device.config import NodeConfig, StoreMode, StoreSettings
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.errors import CaptureError, CaptureStalledError
 from sonyc_device.labelling import NodeFacts
@@ -36,11 +36,14 @@ from sonyc_device.messaging.books import Books
 from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.outbox import Bounds, Outbox
 from sonyc_device.messaging.publisher import Publisher, PublisherSettings
-from sonyc_device.storing.store import ClipStore
+from sonyc_device.storing.eviction import Limits
+from sonyc_device.storing.sealing import Clear
+from sonyc_device.storing.store import ClipStore, Place
 from support.messengers import FakeMessenger
 from support.processes import wait_until
 
 RATE_HZ = 16_000
+LIMITS = Limits(max_bytes=10**9, reserve_bytes=0, retention_s=1e9)
 CLIP_S = 2
 
 
@@ -170,19 +173,23 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
             plan=RecordingPlan(always, clip_samples=CLIP_S * RATE_HZ, min_samples=RATE_HZ),
             timeline=timeline,
             classifier=classifier,
-            store=None if store is None else ClipStore(store),
+            store=ClipStore(Place(store or tmp_path / "none", tmp_path / "state"), LIMITS, clock, form=Clear()),
             outbox=outbox,
             books=books,
             publisher=Publisher(outbox, messenger, PublisherSettings("t", 60, 0.05)),
             clock=clock,
             facts=NodeFacts("node-1", outbox.session, "a" * 16, classifier.storage_rate_hz, RATE_HZ),
-            in_effect=InEffect(effective_of(NodeConfig(node_id="node-1", store=StoreSettings(level=Level.V9)))),
+            in_effect=InEffect(effective_of(NodeConfig(node_id="node-1", store=_settings(storing=store is not None)))),
         )
         return Bench(parts, Agent(parts), source, messenger, model)
 
     yield make
     for outbox in outboxes:
         outbox.close()
+
+
+def _settings(*, storing: bool) -> StoreSettings:
+    return StoreSettings(level=Level.V9, mode=StoreMode.ALL if storing else StoreMode.NONE, clear=True)
 
 
 def test_labels_count_samples_and_say_when(make_bench: Callable[..., Bench]) -> None:

@@ -27,7 +27,7 @@ from sonyc_device.capture.timeline import Timeline
 from sonyc_device.classification import Classifier, encode_and_score
 from sonyc_device.clock import Clock
 from sonyc_device.effective import InEffect
-from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, OutboxError, StoreError
+from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, OutboxError, StoreError, StoreFullError
 from sonyc_device.labelling import (
     NodeFacts,
     Verdict,
@@ -44,6 +44,7 @@ from sonyc_device.messaging.rows import Draft, Identity
 from sonyc_device.running.notify import ServiceManager
 from sonyc_device.running.progress import Progress
 from sonyc_device.running.watchdog import Watchdog
+from sonyc_device.storing.policy import decide
 from sonyc_device.storing.store import ClipStore
 from sonyc_device.supervision import TICK_S, Duty, Supervision
 
@@ -65,6 +66,7 @@ class Counters:
     clips_recorded: int = 0
     clips_stored: int = 0
     clips_not_stored: int = 0
+    clips_vetoed: int = 0
     clips_failed: int = 0
     labels_written: int = 0
     samples_captured: int = 0
@@ -103,7 +105,7 @@ class Parts:
         plan: Cuts what the ring gives into clips, and leaves out what is not to be recorded.
         timeline: Says when a sample was taken.
         classifier: Encodes and scores clips.
-        store: Where clips are written; None where none is.
+        store: Where clips are written, if the settings in effect keep them.
         outbox: Where labels wait.
         books: Where the seconds of each hour are added up.
         publisher: Sends them.
@@ -120,7 +122,7 @@ class Parts:
     plan: RecordingPlan
     timeline: Timeline
     classifier: Classifier
-    store: ClipStore | None
+    store: ClipStore
     outbox: HoldingOutbox
     books: Books
     publisher: Publisher
@@ -328,28 +330,33 @@ class Agent:
         scores = detected_at(scores, thresholds)
         classified = effective.config.classify.what.value
         verdict = Verdict(scores, classified, leq_dbfs(samples), thresholds, effective.config_hash)
-        label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores))
+        label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores, effective))
         draft = Draft(LABEL, dump_message(label), identity=identity, span=span, is_stored=label.audio.kept)
         parts.outbox.put(draft)
         self._counters.labels_written += 1
         parts.publisher.wake()
         _log_label(label)
 
-    def _keep(self, clip: ClipFacts, data: bytes, scores: Scores) -> AudioRecord:
+    def _keep(self, clip: ClipFacts, data: bytes, scores: Scores, effective: Effective) -> AudioRecord:
         """Store the clip where it is to be stored; it is on the disk before its label is in the outbox."""
-        if self._parts.store is None:
-            return AudioRecord(kept=False, reason=AudioReason.MODE_NONE, n_bytes=len(data))
+        decision = decide(effective.config.store, clip.clip_id, scores)
+        if not decision.is_kept:
+            self._counters.clips_vetoed += decision.reason is AudioReason.VETO
+            return AudioRecord(kept=False, reason=decision.reason, n_bytes=len(data))
         try:
             # Files are named by the number, which must never come twice.
             self._parts.outbox.secure(LABEL, Identity(clip.session, clip.seq))
-            sidecar = stored_clip(clip, data, scores, bundle=self._parts.classifier.bundle, reason=AudioReason.MODE_ALL)
+            bundle = self._parts.classifier.bundle
+            sidecar = stored_clip(clip, data, scores, bundle=bundle, reason=decision.reason)
             self._parts.store.write(sidecar, data)
         except (StoreError, OutboxError) as error:
             self._counters.clips_not_stored += 1
             _LOGGER.error("audio not kept: %s", error)
-            return AudioRecord(kept=False, reason=AudioReason.WRITE_FAILED, n_bytes=len(data))
+            is_full = isinstance(error, StoreFullError)
+            reason = AudioReason.NO_SPACE if is_full else AudioReason.WRITE_FAILED
+            return AudioRecord(kept=False, reason=reason, n_bytes=len(data))
         self._counters.clips_stored += 1
-        return AudioRecord(kept=True, reason=AudioReason.MODE_ALL, n_bytes=len(data))
+        return AudioRecord(kept=True, reason=decision.reason, n_bytes=len(data))
 
     def status(self) -> dict[str, object]:
         """Say what it is doing; any thread may ask."""
@@ -369,6 +376,8 @@ class Agent:
             "clips_recorded": counters.clips_recorded,
             "clips_stored": counters.clips_stored,
             "clips_not_stored": counters.clips_not_stored,
+            "clips_vetoed": counters.clips_vetoed,
+            "clips_evicted": self._parts.store.status().n_evicted,
             "clips_failed": counters.clips_failed,
             "labels_written": counters.labels_written,
             "labels_published": self._parts.publisher.n_published,

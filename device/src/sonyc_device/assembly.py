@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import SystemClock
-from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings, StoreMode
+from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.keeping_up import measure_speed, require_speed
 from sonyc_device.labelling import NodeFacts
@@ -26,7 +26,8 @@ from sonyc_device.messaging.publisher import Publisher, PublisherSettings
 from sonyc_device.running.notify import service_manager
 from sonyc_device.running.status import status_answered
 from sonyc_device.state import state_folder
-from sonyc_device.storing.store import ClipStore
+from sonyc_device.storing.assembly import make_store
+from sonyc_device.supervision import TICK_S, Duty
 
 MAX_PASSWORD_BYTES: Final = 65_535
 """MQTT writes a length in 16 bits."""
@@ -56,7 +57,9 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
     with state_folder(config.state_folder) as folder:
         run = secrets.token_hex(8)
         books = Books(run)
-        outbox = _open_outbox(config.outbox, folder, books)
+        store = make_store(config.store, state_folder=folder, clock=clock)
+        store.make_room()  # a full disk must not keep the outbox from being opened
+        outbox = _open_outbox(config.outbox, folder, books, make_room=store.make_room)
         try:
             agent = Agent(
                 Parts(
@@ -65,13 +68,14 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     plan=make_plan(config.capture, timeline, in_effect=lambda: in_effect.now.config.capture),
                     timeline=timeline,
                     classifier=classifier,
-                    store=None if config.store.mode is StoreMode.NONE else ClipStore(config.store.folder),
+                    store=store,
                     outbox=outbox,
                     books=books,
                     publisher=Publisher(outbox, messenger, _publisher_settings(config)),
                     clock=clock,
                     facts=_facts(config, session=outbox.session, run=run),
                     in_effect=in_effect,
+                    duties=[Duty("store", TICK_S, store.age)],
                     counters=counters,
                     manager=service_manager(),
                 )
@@ -80,6 +84,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                 yield agent
         finally:
             outbox.close()
+            store.close()
 
 
 def served_bundle(config: NodeConfig) -> Bundle:
@@ -130,11 +135,13 @@ def read_password(path: Path | None) -> str:
     return password
 
 
-def _open_outbox(settings: OutboxSettings, folder: Path, books: Books) -> HoldingOutbox:
+def _open_outbox(
+    settings: OutboxSettings, folder: Path, books: Books, *, make_room: Callable[[], None]
+) -> HoldingOutbox:
     def open_file() -> Outbox:
         return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=time.time)
 
-    return HoldingOutbox(open_file, books)
+    return HoldingOutbox(open_file, books, make_room=make_room)
 
 
 def _facts(config: NodeConfig, *, session: str, run: str) -> NodeFacts:
