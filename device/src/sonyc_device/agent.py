@@ -26,6 +26,7 @@ from sonyc_device.capture.source import AudioSource, Block, End, Gap, GapCause
 from sonyc_device.capture.timeline import Timeline
 from sonyc_device.classification import Classifier, encode_and_score
 from sonyc_device.clock import Clock
+from sonyc_device.config import StoreSettings
 from sonyc_device.effective import InEffect
 from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, OutboxError, StoreError, StoreFullError
 from sonyc_device.labelling import (
@@ -330,16 +331,16 @@ class Agent:
         scores = detected_at(scores, thresholds)
         classified = effective.config.classify.what.value
         verdict = Verdict(scores, classified, leq_dbfs(samples), thresholds, effective.config_hash)
-        label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores, effective))
+        label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores, effective.config.store))
         draft = Draft(LABEL, dump_message(label), identity=identity, span=span, is_stored=label.audio.kept)
         parts.outbox.put(draft)
         self._counters.labels_written += 1
         parts.publisher.wake()
         _log_label(label)
 
-    def _keep(self, clip: ClipFacts, data: bytes, scores: Scores, effective: Effective) -> AudioRecord:
+    def _keep(self, clip: ClipFacts, data: bytes, scores: Scores, settings: StoreSettings) -> AudioRecord:
         """Store the clip where it is to be stored; it is on the disk before its label is in the outbox."""
-        decision = decide(effective.config.store, clip.clip_id, scores)
+        decision = decide(settings, clip.clip_id, scores)
         if not decision.is_kept:
             self._counters.clips_vetoed += decision.reason is AudioReason.VETO
             return AudioRecord(kept=False, reason=decision.reason, n_bytes=len(data))
