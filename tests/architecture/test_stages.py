@@ -8,7 +8,7 @@ from sonyc_trainer.pipeline import MODULES
 from support.source_imports import Import, imports_of
 
 # The agent's parts are sub-packages: each may import itself and what is shared, and `agent.py` joins them.
-AGENT_PARTS = ("capture", "storing", "messaging", "running")
+AGENT_PARTS = ("capture", "level", "storing", "messaging", "running")
 # Stages beside the parts.
 AGENT_STAGES = ("classification", "labelling")
 # What parts and their surroundings share: nouns, protocols, settings, errors.

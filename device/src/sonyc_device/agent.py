@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sonyc_contract.audio import from_int16, leq_dbfs
+from sonyc_contract.audio import FloatArray, from_int16, leq_dbfs
 from sonyc_contract.errors import ContractError
-from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, dump_message
+from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, SoundLevel, dump_message
 from sonyc_contract.messages import Clip as ClipFacts
 from sonyc_contract.recognise import Scores
 from sonyc_device.booking import Booking
@@ -42,12 +42,16 @@ from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.outbox import LABEL
 from sonyc_device.messaging.publisher import Publisher
 from sonyc_device.messaging.rows import Draft, Identity
+from sonyc_device.minutes import MinuteReports
 from sonyc_device.running.notify import ServiceManager
 from sonyc_device.running.progress import Progress
 from sonyc_device.running.watchdog import Watchdog
 from sonyc_device.storing.policy import decide
 from sonyc_device.storing.store import ClipStore
 from sonyc_device.supervision import TICK_S, Duty, Supervision
+
+if TYPE_CHECKING:  # loaded only where levels are wanted
+    from sonyc_device.level.watch import LevelWatch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -113,6 +117,7 @@ class Parts:
         clock: The node's clocks.
         facts: What is the same in every label.
         in_effect: The settings that may change between two clips.
+        levels: Measures how loud it is; None where that is not wanted.
         duties: What the calling thread does meanwhile.
         counters: What happens is counted here.
         manager: Who started us, and wants to know how we are.
@@ -130,6 +135,7 @@ class Parts:
     clock: Clock
     facts: NodeFacts
     in_effect: InEffect
+    levels: "LevelWatch | None" = None
     duties: Sequence[Duty] = ()
     counters: Counters = field(default_factory=Counters)
     manager: ServiceManager = field(default_factory=ServiceManager)
@@ -161,12 +167,20 @@ class Agent:
         self._booking = Booking(parts.books, parts.facts, parts.timeline)
         self._progress = Progress()
         watchdog = Watchdog(parts.manager, self._progress)
-        self._supervision = Supervision([*parts.duties, Duty("watchdog", TICK_S, watchdog.look)])
+        self._supervision = Supervision([*parts.duties, *self._own_duties(), Duty("watchdog", TICK_S, watchdog.look)])
         self._clips: queue.Queue[TimedClip | None] = queue.Queue(MAX_WAITING_CLIPS)
         self._stop_requested = False
         self._all_labelled = threading.Event()
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._error: DeviceError | None = None
+
+    def _own_duties(self) -> Iterator[Duty]:
+        parts = self._parts
+        if parts.levels is not None:
+            minutes = MinuteReports(
+                parts.levels, facts=parts.facts, timeline=parts.timeline, outbox=parts.outbox, publisher=parts.publisher
+            )
+            yield Duty("levels", TICK_S, minutes.send, is_last=True)
 
     def stop(self) -> None:
         """Ask the agent to finish the clip in work and leave, within 5 s; a signal handler may call this."""
@@ -236,6 +250,8 @@ class Agent:
         """Thread: cut what comes from the ring."""
         try:
             for item in self._captured():
+                if self._parts.levels is not None:
+                    self._parts.levels.push(item)
                 for piece in self._parts.plan.push(item):
                     self._hand_over(piece)
                 if isinstance(item, End):
@@ -301,8 +317,9 @@ class Agent:
         self._booking.gap(gap)
 
     def _timed(self, clip: Clip) -> TimedClip:
-        timeline = self._parts.timeline
-        return TimedClip(clip, timeline.utc(clip.start_sample), timeline.quality())
+        timeline, levels = self._parts.timeline, self._parts.levels
+        measured = None if levels is None else levels.levels_of(clip.start_sample, len(clip.samples))
+        return TimedClip(clip, timeline.utc(clip.start_sample), timeline.quality(), measured)
 
     def _label_all(self) -> None:
         """Thread: classify, store and label what was cut. A clip that fails is counted, and the next one goes on."""
@@ -330,13 +347,17 @@ class Agent:
         thresholds = thresholds_in_effect(parts.classifier.bundle.manifest.heads[scores.head], effective.thresholds)
         scores = detected_at(scores, thresholds)
         classified = effective.config.classify.what.value
-        verdict = Verdict(scores, classified, leq_dbfs(samples), thresholds, effective.config_hash)
+        verdict = Verdict(scores, classified, self._sound_level(timed, samples), thresholds, effective.config_hash)
         label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores, effective.config.store))
         draft = Draft(LABEL, dump_message(label), identity=identity, span=span, is_stored=label.audio.kept)
         parts.outbox.put(draft)
         self._counters.labels_written += 1
         parts.publisher.wake()
         _log_label(label)
+
+    def _sound_level(self, timed: TimedClip, samples: FloatArray) -> SoundLevel:
+        leq, levels = leq_dbfs(samples), self._parts.levels
+        return SoundLevel(leq=leq, unit="dBFS") if levels is None else levels.sound_level(leq, timed.levels)
 
     def _keep(self, clip: ClipFacts, data: bytes, scores: Scores, settings: StoreSettings) -> AudioRecord:
         """Store the clip where it is to be stored; it is on the disk before its label is in the outbox."""

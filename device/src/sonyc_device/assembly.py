@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sonyc_contract.bundle import Bundle, read_bundle
 from sonyc_contract.errors import ConfigError
@@ -28,6 +28,9 @@ from sonyc_device.running.status import status_answered
 from sonyc_device.state import state_folder
 from sonyc_device.storing.assembly import make_store
 from sonyc_device.supervision import TICK_S, Duty
+
+if TYPE_CHECKING:
+    from sonyc_device.level.watch import LevelWatch
 
 MAX_PASSWORD_BYTES: Final = 65_535
 """MQTT writes a length in 16 bits."""
@@ -76,6 +79,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     facts=_facts(config, session=outbox.session, run=run),
                     in_effect=in_effect,
                     duties=[Duty("store", TICK_S, store.age)],
+                    levels=_make_levels(config, folder),
                     counters=counters,
                     manager=service_manager(),
                 )
@@ -142,6 +146,21 @@ def _open_outbox(
         return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=time.time)
 
     return HoldingOutbox(open_file, books, make_room=make_room)
+
+
+def _make_levels(config: NodeConfig, folder: Path) -> "LevelWatch | None":
+    if not config.level.enabled:
+        return None
+    from sonyc_device.level.calibration import reference_in
+    from sonyc_device.level.watch import LevelWatch
+
+    return LevelWatch(
+        config.capture.rate_hz,
+        with_bands=config.level.bands,
+        with_minutes=config.level.spl,
+        keep_s=config.capture.clip_s,
+        reference=reference_in(folder, config.capture),
+    )
 
 
 def _facts(config: NodeConfig, *, session: str, run: str) -> NodeFacts:

@@ -70,14 +70,14 @@ class Verdict:
     Attributes:
         scores: Probabilities, detections and head.
         classified: Whether the coded clip was scored (`stored`) or the raw one (`pcm`).
-        leq_dbfs: Equivalent level of the clip as recorded.
+        sound_level: How loud the clip was, as recorded.
         thresholds: What the detections were made at, in taxonomy order.
         config_hash: Of the settings in effect.
     """
 
     scores: Scores
     classified: str
-    leq_dbfs: float
+    sound_level: SoundLevel
     thresholds: tuple[float, ...]
     config_hash: str
 
@@ -108,7 +108,7 @@ def label_event(clip: Clip, bundle: Bundle, verdict: Verdict, audio: AudioRecord
             "probabilities": by_label(scores.probabilities),
             "thresholds": by_label(verdict.thresholds),
             "detections": scores.detections,
-            "sound_level": SoundLevel(leq=verdict.leq_dbfs, unit="dBFS"),
+            "sound_level": verdict.sound_level,
             "audio": audio,
             "short": scores.is_short,
             "silent": scores.is_silent,

@@ -15,7 +15,7 @@ CALIBRATED = Reference(120.0, "dB re 20 uPa", "0123456789abcdef")
 
 
 def watch(*, reference: Reference = FULL_SCALE, with_bands: bool = True) -> LevelWatch:
-    return LevelWatch(RATE_HZ, with_bands=with_bands, keep_s=10, reference=reference)
+    return LevelWatch(RATE_HZ, with_bands=with_bands, with_minutes=True, keep_s=10, reference=reference)
 
 
 def tone(duration_s: float, *, amplitude: float = 0.1, start: int = 0) -> Int16Array:
@@ -121,7 +121,7 @@ def test_field_failure_23_levels_are_named_dbfs_unless_calibrated() -> None:
 
 
 def test_minutes_are_bounded_when_nobody_takes_them() -> None:
-    levels = LevelWatch(RATE_HZ, with_bands=False, keep_s=1, reference=FULL_SCALE)
+    levels = LevelWatch(RATE_HZ, with_bands=False, with_minutes=True, keep_s=1, reference=FULL_SCALE)
     for minute in range(1_005):
         levels.push(Block(minute * 60 * RATE_HZ, tone(0.2)))
     waiting: list[Minute] = list(levels.take_minutes())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sonyc_contract.messages import ClockQuality
+from sonyc_contract.messages import ClockQuality, Levels
 from sonyc_device.capture.source import Int16Array
 
 
@@ -42,8 +42,9 @@ class Pause:
 
 @dataclass(frozen=True)
 class TimedClip:
-    """A clip, and when it began by a clock of known quality."""
+    """A clip, when it began by a clock of known quality, and how loud it was where that is measured."""
 
     clip: Clip
     start_utc: datetime
     clock: ClockQuality
+    levels: Levels | None = None

@@ -38,12 +38,15 @@ class LevelWatch:
     minute of the sample counter, which counts lost samples too.
     """
 
-    def __init__(self, rate_hz: int, *, with_bands: bool, keep_s: float, reference: Reference) -> None:
+    def __init__(
+        self, rate_hz: int, *, with_bands: bool, with_minutes: bool, keep_s: float, reference: Reference
+    ) -> None:
         """Begin before sample 0.
 
         Args:
             rate_hz: Samples per second.
             with_bands: Whether third-octave bands are taken.
+            with_minutes: Whether minutes are kept for who takes them.
             keep_s: Length of the longest clip that is asked for.
             reference: What levels are related to.
         """
@@ -52,7 +55,7 @@ class LevelWatch:
         self._next_sample = 0
         self._kept: deque[Ticks] = deque()
         self._keep_samples = round((keep_s + _SPARE_S) * rate_hz)
-        self._periods = Periods(rate_hz, period_samples=MINUTE_S * rate_hz)
+        self._periods = Periods(rate_hz, period_samples=MINUTE_S * rate_hz) if with_minutes else None
         self._minutes: deque[Minute] = deque(maxlen=MAX_WAITING_MINUTES)
         self._reference = reference
 
@@ -62,7 +65,7 @@ class LevelWatch:
             self._measure(item)
         elif isinstance(item, Gap):
             self._next_sample = -1
-        else:
+        elif self._periods is not None:
             self._finish(self._periods.end())
 
     def levels_of(self, start_sample: int, n_samples: int) -> Levels | None:
@@ -91,9 +94,10 @@ class LevelWatch:
         return self._reference
 
     def take_minutes(self) -> Iterator[Minute]:
-        """Give the minutes that ended, each once."""
+        """Give the minutes that ended; one is forgotten only when the next is asked for."""
         while self._minutes:
-            yield self._minutes.popleft()
+            yield self._minutes[0]
+            self._minutes.popleft()
 
     def _measure(self, block: Block) -> None:
         if block.start_sample != self._next_sample:
@@ -102,7 +106,8 @@ class LevelWatch:
         ticks = self._meter.push(block.samples)
         if not len(ticks):
             return
-        self._finish(self._periods.add(ticks))
+        if self._periods is not None:
+            self._finish(self._periods.add(ticks))
         self._kept.append(ticks)
         while self._kept[0].end_sample < self._next_sample - self._keep_samples:
             self._kept.popleft()
