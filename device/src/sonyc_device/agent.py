@@ -348,7 +348,8 @@ class Agent:
         scores = detected_at(scores, thresholds)
         classified = effective.config.classify.what.value
         verdict = Verdict(scores, classified, self._sound_level(timed, samples), thresholds, effective.config_hash)
-        label = label_event(clip, parts.classifier.bundle, verdict, self._keep(clip, data, scores, effective.config.store))
+        audio = self._keep(clip, data, scores, effective.config.store)
+        label = label_event(clip, parts.classifier.bundle, verdict, audio)
         draft = Draft(LABEL, dump_message(label), identity=identity, span=span, is_stored=label.audio.kept)
         parts.outbox.put(draft)
         self._counters.labels_written += 1
