@@ -306,7 +306,11 @@ def test_second_agent_with_the_same_state_is_refused(make_agent: Callable[..., A
             2,
             "gone: the broker's password cannot be read: No such",
         ),
-        ({"capture": {"device": "no such microphone"}}, 1, "cannot record from 'no such microphone' at 48000 Hz"),
+        (
+            {"capture": {"device": "no such microphone", "give_up_after_s": 1.0}},
+            1,
+            "no sample has come from 'no such microphone' for 1 s; cannot record from 'no such microphone' at 48000 Hz",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(

@@ -116,9 +116,9 @@ class PulseSource:
         """This process's environment, with which PortAudio's device `pulse` records from here."""
         return {**self.server.environment(), "PULSE_SOURCE": self.name}
 
-    def open(self, rate_hz: int = 48000) -> None:
-        """Make the sink, mono."""
-        options = [f"sink_name={self.sink}", f"rate={rate_hz}", "channels=1"]
+    def open(self, rate_hz: int = 48000, *, n_channels: int = 1) -> None:
+        """Make the sink."""
+        options = [f"sink_name={self.sink}", f"rate={rate_hz}", f"channels={n_channels}"]
         self._module = self.server.control("load-module", "module-null-sink", *options).strip()
 
     def play(self, wav: Path) -> subprocess.Popen[bytes]:

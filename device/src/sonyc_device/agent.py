@@ -20,6 +20,7 @@ from sonyc_contract.messages import Clip as ClipFacts
 from sonyc_contract.recognise import Scores
 from sonyc_device.booking import Booking
 from sonyc_device.capture.clips import Clip, Pause, TimedClip
+from sonyc_device.capture.liveness import Liveness
 from sonyc_device.capture.plan import Piece, RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import AudioSource, Block, End, Gap, GapCause
@@ -119,6 +120,7 @@ class Parts:
         in_effect: The settings that may change between two clips.
         levels: Measures how loud it is; None where that is not wanted.
         duties: What the calling thread does meanwhile.
+        liveness: How the microphone does.
         counters: What happens is counted here.
         manager: Who started us, and wants to know how we are.
     """
@@ -137,6 +139,7 @@ class Parts:
     in_effect: InEffect
     levels: "LevelWatch | None" = None
     duties: Sequence[Duty] = ()
+    liveness: Liveness = field(default_factory=Liveness)
     counters: Counters = field(default_factory=Counters)
     manager: ServiceManager = field(default_factory=ServiceManager)
 
@@ -414,6 +417,8 @@ class Agent:
             "seconds_captured": counters.samples_captured / rate_hz,
             "seconds_lost": counters.samples_lost / rate_hz,
             "seconds_paused": counters.samples_paused / rate_hz,
+            "microphone_reopened": self._parts.liveness.n_reopened,
+            "microphone_rescanned": self._parts.liveness.n_rescanned,
             "files_refused": counters.files_refused,
         }
 

@@ -12,6 +12,7 @@ from sonyc_contract.errors import ConfigError
 from sonyc_device.agent import Agent, Counters, Parts
 from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
+from sonyc_device.capture.liveness import Liveness
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import SystemClock
 from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings
@@ -52,10 +53,11 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
     messenger = make_messenger(config.mqtt, client_id=config.node_id)
     counters, clock = Counters(), SystemClock()
     in_effect = InEffect(effective_of(config))
-    source = make_source(config.capture, on_refused=counters.count_refused)
+    liveness = Liveness()
+    source = make_source(config.capture, on_refused=counters.count_refused, liveness=liveness)
     if source.is_live:  # files wait
         require_speed(measure_speed(classifier, config), config)
-    ring = make_ring(config.capture.rate_hz, source)
+    ring = make_ring(config.capture)
     timeline = make_timeline(config.capture, ring, clock)
     with state_folder(config.state_folder) as folder:
         run = secrets.token_hex(8)
@@ -78,8 +80,9 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     clock=clock,
                     facts=_facts(config, session=outbox.session, run=run),
                     in_effect=in_effect,
-                    duties=[Duty("store", TICK_S, store.age)],
                     levels=_make_levels(config, folder),
+                    liveness=liveness,
+                    duties=[Duty("store", TICK_S, store.age)],
                     counters=counters,
                     manager=service_manager(),
                 )
@@ -139,15 +142,6 @@ def read_password(path: Path | None) -> str:
     return password
 
 
-def _open_outbox(
-    settings: OutboxSettings, folder: Path, books: Books, *, make_room: Callable[[], None]
-) -> HoldingOutbox:
-    def open_file() -> Outbox:
-        return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=time.time)
-
-    return HoldingOutbox(open_file, books, make_room=make_room)
-
-
 def _make_levels(config: NodeConfig, folder: Path) -> "LevelWatch | None":
     if not config.level.enabled:
         return None
@@ -161,6 +155,15 @@ def _make_levels(config: NodeConfig, folder: Path) -> "LevelWatch | None":
         keep_s=config.capture.clip_s,
         reference=reference_in(folder, config.capture),
     )
+
+
+def _open_outbox(
+    settings: OutboxSettings, folder: Path, books: Books, *, make_room: Callable[[], None]
+) -> HoldingOutbox:
+    def open_file() -> Outbox:
+        return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=time.time)
+
+    return HoldingOutbox(open_file, books, make_room=make_room)
 
 
 def _facts(config: NodeConfig, *, session: str, run: str) -> NodeFacts:

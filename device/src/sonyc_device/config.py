@@ -145,6 +145,8 @@ class CaptureSettings(Settings):
     rate_hz: int = Field(default=48_000, ge=MIN_RATE_HZ, le=MAX_RATE_HZ)
     channels: int = Field(default=1, ge=1, le=64)
     channel: int = Field(default=1, ge=1, le=64)
+    stalled_after_s: float = Field(default=5.0, ge=1.0, le=3_600.0)
+    give_up_after_s: float = Field(default=300.0, ge=1.0, le=86_400.0)
     clip_s: float = Field(default=10.0, ge=1.0, le=60.0)
     files: tuple[UsablePath, ...] = ()
     speed: float = Field(default=1.0, ge=0.0, le=1000.0)

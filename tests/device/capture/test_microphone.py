@@ -1,7 +1,9 @@
 """Capture through PortAudio from a sound server whose input is known."""
 
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from sonyc_device.errors import CaptureError
 from support.agents import AgentProcess
 from support.broker import Mosquitto, free_port
 from support.port_audio import FakePortAudio
+from support.processes import wait_until
 from support.pulse import PulseServer, PulseSource
 from support.signals import noise, write_wav
 from support.subscriber import Subscriber
@@ -88,7 +91,9 @@ def test_the_channel_asked_for_is_recorded(port_audio: FakePortAudio) -> None:
     assert block.samples.tolist() == [2, 5]
 
 
-def test_samples_that_the_sound_system_lost_become_a_gap_of_the_time_that_passed(port_audio: FakePortAudio) -> None:
+def test_row_13_samples_that_the_sound_system_lost_become_a_gap_of_the_time_that_passed(
+    port_audio: FakePortAudio,
+) -> None:
     ring, now_s = Ring(10 * RATE_HZ), iter([0.0, 0.1, 0.5])
     source = MicrophoneSource(MicrophoneSettings(rate_hz=RATE_HZ), monotonic=lambda: next(now_s))
     source.start(ring)
@@ -126,23 +131,117 @@ def test_unknown_device_is_refused_with_the_names_there_are(pulse_source: PulseS
     check_microphone(MicrophoneSettings("pulse"))
 
 
-def test_sound_server_that_dies_ends_the_agent(tmp_path: Path) -> None:
+@pytest.fixture
+def own_server() -> Iterator[PulseServer]:
+    """A daemon that the test may start and stop."""
     require_system("pulseaudio")
     with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
         server = PulseServer(Path(folder))
-        server.start()
-        agent = AgentProcess(
-            tmp_path / "node",
-            {"capture": {"device": "pulse"}, "mqtt": {"port": free_port()}},
-            environment={**server.environment(), "PULSE_SOURCE": "idle.monitor"},
-        )
-        try:
-            agent.start()
-            agent.wait_for_record("recording")
-            server.stop()
-            assert agent.wait() == 1
-        finally:
-            agent.kill()
-            server.stop()
-    assert agent.summary["labels_waiting"] == 1
-    assert "sonyc-device: " in agent.log.read_text()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def make_lonely(tmp_path: Path, own_server: PulseServer) -> Iterator[Callable[..., AgentProcess]]:
+    """Makes an agent that hears the test's own daemon, and has no broker."""
+    agents: list[AgentProcess] = []
+
+    def make(**capture: float) -> AgentProcess:
+        tables = {"capture": {"device": "pulse", "clip_s": CLIP_S, **capture}, "mqtt": {"port": free_port()}}
+        environment = {**own_server.environment(), "PULSE_SOURCE": "idle.monitor"}
+        agents.append(AgentProcess(tmp_path / "node", tables, environment=environment))
+        return agents[-1]
+
+    yield make
+    for agent in agents:
+        agent.kill()
+
+
+def steps(agent: AgentProcess) -> list[str]:
+    return [record["step"] for record in agent.records if record["message"] == "microphone delivers nothing"]
+
+
+def test_row_12_sound_server_that_dies_and_comes_back_is_recorded_on(
+    make_lonely: Callable[..., AgentProcess], own_server: PulseServer
+) -> None:
+    own_server.start()
+    agent = make_lonely()
+    agent.start()
+    agent.wait_for_record("label")
+    own_server.stop()
+    wait_until(lambda: "rescan" in steps(agent), what="the ladder to be climbed")
+    n_labels = sum(record["message"] == "label" for record in agent.records)
+    own_server.start()
+    agent.wait_for_record("microphone delivers again")
+    agent.wait_for_record("label", n=n_labels + 1)
+    assert agent.terminate() == 0
+
+    summary, gaps = agent.summary, [record for record in agent.records if record["message"] == "gap"]
+    assert steps(agent)[:2] == ["reopen", "rescan"]
+    assert (summary["microphone_reopened"], summary["microphone_rescanned"]) == (1, steps(agent).count("rescan"))
+    assert {gap["cause"] for gap in gaps} <= {"stalled", "fragment"}
+    ends = [gap["start_sample"] + gap["n_samples"] for gap in gaps]
+    assert [gap["start_sample"] for gap in gaps[1:]] == ends[:-1]  # one after the other, and all of the outage
+    first, *_, last = (datetime.fromisoformat(gap["time"]) for gap in gaps)
+    assert summary["seconds_lost"] == pytest.approx((last - first).total_seconds(), abs=1.5)
+
+
+def test_row_12_sound_server_that_stays_away_ends_the_agent(
+    make_lonely: Callable[..., AgentProcess], own_server: PulseServer
+) -> None:
+    own_server.start()
+    agent = make_lonely(give_up_after_s=2.0)
+    agent.start()
+    agent.wait_for_record("recording")
+    own_server.stop()
+    assert agent.wait() == 1
+    assert steps(agent)[-1] == "give-up"
+    assert agent.summary["labels_waiting"] >= 1
+    *records, said = agent.log.read_text().splitlines()
+    assert said.startswith("sonyc-device: no sample has come from 'pulse' for ")
+    assert all(json.loads(line) for line in records)  # what ALSA and PortAudio print stands in the log as records
+    assert any(record["logger"] == "native" for record in agent.records)
+
+
+def test_row_11_microphone_that_is_missing_at_boot_is_waited_for(
+    make_lonely: Callable[..., AgentProcess], own_server: PulseServer
+) -> None:
+    agent = make_lonely()
+    agent.start()
+    wait_until(lambda: "rescan" in steps(agent), what="the ladder to be climbed")
+    assert not any(record["message"] == "recording" for record in agent.records)
+    own_server.start()
+    agent.wait_for_record("label")
+    assert agent.terminate() == 0
+    gaps = [record for record in agent.records if record["message"] == "gap"]
+    assert (gaps[0]["start_sample"], gaps[0]["cause"]) == (0, "stalled")
+
+
+@pytest.mark.parametrize(("rate_hz", "channel"), [(44_100, 1), (16_000, 2)])
+def test_any_channel_is_recorded_at_other_rates(
+    rate_hz: int, channel: int, tmp_path: Path, pulse_source: PulseSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stereo = PulseSource(pulse_source.server, f"stereo{rate_hz}")
+    stereo.open(rate_hz, n_channels=2)
+    monkeypatch.setenv("PULSE_SOURCE", stereo.name)
+    tones = np.stack([tone(frequency_hz, rate_hz) for frequency_hz in (500, 1500)], axis=1)
+    ring, source = Ring(60 * rate_hz), MicrophoneSource(MicrophoneSettings("pulse", rate_hz, 2, channel))
+    source.start(ring)
+    try:
+        assert stereo.play(write_wav(tmp_path / "tones.wav", tones, rate_hz)).wait(60) == 0
+        wait_until(lambda: ring.arrival.n_samples >= 4 * rate_hz, what="four seconds")
+    finally:
+        source.stop()
+        stereo.close()
+    blocks = list(iter(lambda: ring.read(rate_hz), End()))
+    heard = np.concatenate([block.samples for block in blocks if isinstance(block, Block)]).astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(heard))
+    loudest_hz = np.argmax(spectrum) * rate_hz / len(heard)
+    assert loudest_hz == pytest.approx((500, 1500)[channel - 1], abs=1.0)
+    other = spectrum[round((1500, 500)[channel - 1] * len(heard) / rate_hz)]
+    assert other < spectrum.max() / 100
+
+
+def tone(frequency_hz: float, rate_hz: int) -> np.ndarray:
+    """Three seconds of a sine."""
+    return (0.3 * np.sin(2 * np.pi * frequency_hz * np.arange(3 * rate_hz) / rate_hz)).astype(np.float32)

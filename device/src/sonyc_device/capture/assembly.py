@@ -9,7 +9,9 @@ import numpy as np
 from sonyc_contract.messages import ClockQuality
 from sonyc_device.capture.audio_files import find_audio
 from sonyc_device.capture.files import FileSource
-from sonyc_device.capture.microphone import MicrophoneSettings, MicrophoneSource
+from sonyc_device.capture.ladder import Ladder, Patience
+from sonyc_device.capture.liveness import Liveness, WatchedSource
+from sonyc_device.capture.microphone import MicrophoneSettings, PortAudio
 from sonyc_device.capture.plan import RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import AudioSource
@@ -19,13 +21,18 @@ from sonyc_device.clock import Clock
 from sonyc_device.config import CaptureKind, CaptureSettings
 
 RING_S: Final = 10.0
-STALLED_AFTER_S: Final = 10.0
+HUNG_AFTER_S: Final = 30.0
 MIN_CLIP_S: Final = 1.0
 """What is left before a gap must be about one window of the recogniser to be worth a label."""
 
 
-def make_source(settings: CaptureSettings, *, on_refused: Callable[[Path], None]) -> AudioSource:
+def make_source(settings: CaptureSettings, *, on_refused: Callable[[Path], None], liveness: Liveness) -> AudioSource:
     """Choose where samples come from.
+
+    Args:
+        settings: What is wanted.
+        on_refused: Told each file that is left out.
+        liveness: How a microphone does is written here.
 
     Raises:
         AudioError: a folder of files to replay holds no audio file.
@@ -38,7 +45,14 @@ def make_source(settings: CaptureSettings, *, on_refused: Callable[[Path], None]
             loop=settings.loop,
             on_refused=on_refused,
         )
-    return MicrophoneSource(microphone_settings(settings))
+    microphone = microphone_settings(settings)
+    liveness.microphone = microphone.name
+    return WatchedSource(
+        PortAudio(microphone),
+        Ladder(Patience(settings.stalled_after_s, settings.give_up_after_s)),
+        rate_hz=settings.rate_hz,
+        liveness=liveness,
+    )
 
 
 def microphone_settings(settings: CaptureSettings) -> MicrophoneSettings:
@@ -46,12 +60,13 @@ def microphone_settings(settings: CaptureSettings) -> MicrophoneSettings:
     return MicrophoneSettings(settings.device, settings.rate_hz, settings.channels, settings.channel)
 
 
-def make_ring(rate_hz: int, source: AudioSource) -> Ring:
-    """Make the ring that fits a source."""
+def make_ring(settings: CaptureSettings) -> Ring:
+    """Make the ring that fits a source; its own patience is for a sound system that hangs, and the watch with it."""
+    is_live = settings.source is CaptureKind.MICROPHONE
     return Ring(
-        round(RING_S * rate_hz),
-        waits_when_full=not source.is_live,
-        stalled_after_s=STALLED_AFTER_S if source.is_live else None,
+        round(RING_S * settings.rate_hz),
+        waits_when_full=not is_live,
+        stalled_after_s=settings.give_up_after_s + settings.stalled_after_s + HUNG_AFTER_S if is_live else None,
     )
 
 

@@ -1,5 +1,6 @@
 """A microphone through PortAudio; its callback only copies."""
 
+import atexit
 import logging
 import time
 from collections.abc import Callable
@@ -36,9 +37,13 @@ class MicrophoneSettings:
     n_channels: int = 1
     channel: int = 1
 
+    @property
+    def name(self) -> str:
+        """What the configuration calls it, for a person."""
+        return repr(self.device) if self.device else "the default input"
+
     def __str__(self) -> str:
-        name = repr(self.device) if self.device else "the default input"
-        return f"{name} at {self.rate_hz} Hz, {self.n_channels} channel(s)"
+        return f"{self.name} at {self.rate_hz} Hz, {self.n_channels} channel(s)"
 
 
 class MicrophoneSource:
@@ -121,6 +126,36 @@ class MicrophoneSource:
     def _on_finished(self) -> None:
         if self._sink is not None and not self._is_stopping:
             self._sink.end(CaptureError(f"the sound system ended the stream of {self._settings}"))
+
+
+class PortAudio:
+    """The sound system of one microphone; see `liveness.SoundSystem`."""
+
+    def __init__(self, settings: MicrophoneSettings) -> None:
+        """Take which microphone."""
+        self._settings = settings
+
+    def open(self) -> MicrophoneSource:
+        """Give the microphone, which its `start` opens; a new one each time."""
+        return MicrophoneSource(self._settings)
+
+    def rescan(self) -> None:
+        """Look for devices anew, which ends every stream of this process.
+
+        Raises:
+            CaptureError: PortAudio cannot, or is not installed.
+        """
+        sounddevice = _sounddevice()
+        try:
+            while sounddevice._initialized:
+                sounddevice._terminate()
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise CaptureError(f"PortAudio cannot be started anew: {_one_line(error)}") from error
+
+    def abandon(self) -> None:
+        """See that PortAudio does not keep the process from ending, though it hangs."""
+        atexit.unregister(_sounddevice()._exit_handler)
 
 
 def list_inputs(roots: SystemRoots = SYSTEM) -> list[Input]:

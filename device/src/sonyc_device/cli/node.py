@@ -3,21 +3,26 @@
 import argparse
 import json
 import signal
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sonyc_device.cli.output import DEGRADED, FAILURE, OK, add_config, add_json, seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sonyc_device.agent import Agent
     from sonyc_device.cli.output import Commands
+    from sonyc_device.preflight import Finding
 
 DRAIN_TIMEOUT_S = 60.0
 
 
 def add_commands(commands: "Commands") -> None:
-    """Add `run` and `check`."""
+    """Add `run`, `check` and `doctor`."""
     _add_run(commands.add_parser("run", help="record, store, classify and publish until told to stop"))
     _add_check(commands.add_parser("check", help="say what is wrong with a node's configuration and surroundings"))
+    _add_doctor(commands.add_parser("doctor", help="check, and try out sound, clock, room, speed and publishing"))
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -38,14 +43,24 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_check)
 
 
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Tries out all that a node needs: it records for some seconds, measures its speed and publishes a message. "
+        "Where the agent runs already, it is asked how it does."
+    )
+    add_config(parser)
+    add_json(parser)
+    parser.set_defaults(command=_doctor)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from sonyc_device.assembly import open_agent
     from sonyc_device.config import load_config
-    from sonyc_device.logs import log_to_stderr
+    from sonyc_device.logs import log_to_stderr, native_output_logged
 
     config = load_config(arguments.config)
     log_to_stderr(config.log_level)
-    with open_agent(config) as agent:
+    with native_output_logged(), open_agent(config) as agent:
         _stop_on_signals(agent)
         outcome = agent.run(drain_timeout_s=arguments.drain_timeout)
     if outcome.error is not None:
@@ -60,15 +75,31 @@ def _stop_on_signals(agent: "Agent") -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from sonyc_device.preflight import State, check_node
+    from sonyc_device.preflight import check_node
 
-    findings = check_node(arguments.config)
-    if arguments.json:
-        print(json.dumps([{"subject": f.subject, "state": f.state, "detail": f.detail} for f in findings], indent=1))
-    else:
-        for finding in findings:
-            print(f"{finding.state:<8} {finding.subject:<14} {finding.detail}")
-    states = {finding.state for finding in findings}
+    return _say(check_node(arguments.config), as_json=arguments.json)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from sonyc_device.clock import SystemClock
+    from sonyc_device.doctor import examine
+
+    return _say(examine(arguments.config, clock=SystemClock()), as_json=arguments.json)
+
+
+def _say(findings: "Iterable[Finding]", *, as_json: bool) -> int:
+    """Print findings, and give the exit code that the worst of them has."""
+    from sonyc_device.preflight import State
+
+    said = []
+    for finding in findings:
+        said.append(asdict(finding))
+        if not as_json:  # as soon as it is known: some take seconds
+            way_out = f" -> {finding.way_out}" if finding.way_out else ""
+            print(f"{finding.state:<8} {finding.subject:<14} {finding.detail}{way_out}", flush=True)
+    if as_json:
+        print(json.dumps(said, indent=1))
+    states = {finding["state"] for finding in said}
     if State.FAILURE in states:
         return FAILURE
     return DEGRADED if State.WARNING in states else OK
