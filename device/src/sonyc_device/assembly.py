@@ -63,6 +63,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
         run = secrets.token_hex(8)
         books = Books(run)
         store = make_store(config.store, state_folder=folder, clock=clock)
+        store.age()  # removes what a kill left half-written
         store.make_room()  # a full disk must not keep the outbox from being opened
         outbox = _open_outbox(config.outbox, folder, books, make_room=store.make_room)
         try:
