@@ -33,11 +33,19 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: about what, how it ended, and one line for a person."""
+    """What one check found.
+
+    Attributes:
+        subject: About what.
+        state: How it ended.
+        detail: One line for a person.
+        way_out: What to do, where the detail does not say it.
+    """
 
     subject: str
     state: State
     detail: str
+    way_out: str = ""
 
 
 def check_node(path: Path) -> list[Finding]:

@@ -1,0 +1,180 @@
+"""Tries out what a node needs: `check`, and beyond it sound that arrives, the clock, room, speed, and a message sent.
+
+Where an agent runs, it holds microphone and client id: it is asked instead.
+"""
+
+import queue
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sonyc_contract.errors import ConfigError, ContractError
+from sonyc_contract.messages import ClockQuality
+from sonyc_device.assembly import make_messenger, served_bundle
+from sonyc_device.capture.assembly import microphone_settings
+from sonyc_device.capture.microphone import PortAudio
+from sonyc_device.classification import Classifier, native_messages_muted
+from sonyc_device.clock import Clock
+from sonyc_device.config import CaptureKind, NodeConfig, StoreMode, load_config
+from sonyc_device.errors import CaptureError, DeviceError, MessengerError, NotRunningError
+from sonyc_device.keeping_up import MAX_LOAD, Speed, measure_speed
+from sonyc_device.listening import LISTEN_S, listen, what_is_wrong
+from sonyc_device.messaging.messenger import Acknowledged, Event, Refused
+from sonyc_device.preflight import Finding, State, check_node
+from sonyc_device.running.status import read_status
+
+TOPIC: Final = "doctor"
+"""Below the node's own topics, where it must be permitted to publish; nobody listens there."""
+ANSWER_WITHIN_S: Final = 5.0
+FRESH_S: Final = 15.0
+"""A running agent that had no sample for longer than this does not hear."""
+FIRST_YEAR: Final = 2026
+"""An earlier year is the clock's invention: this program did not exist."""
+WARN_LOAD: Final = 0.5
+_GB: Final = 1e9
+
+
+def examine(path: Path, *, clock: Clock) -> Iterator[Finding]:
+    """Try everything out; gives each finding as soon as it is there, and never raises for what is wrong."""
+    try:
+        config = load_config(path)
+    except ConfigError:
+        yield from check_node(path)
+        return
+    agent, status = _agent(config)
+    yield agent
+    # A microphone that is recorded cannot be opened twice.
+    yield from (finding for finding in check_node(path) if status is None or finding.subject != "microphone")
+    if config.capture.source is CaptureKind.MICROPHONE:
+        yield _hear(config) if status is None else _heard_by_agent(status)
+    yield _keeping_up(config)
+    yield _clock(clock)
+    yield from _room(config)
+    yield _publish(config) if status is None else _published_by_agent(status)
+
+
+def _agent(config: NodeConfig) -> tuple[Finding, dict[str, Any] | None]:
+    try:
+        status = read_status(config.state_folder)
+    except NotRunningError:
+        return Finding("agent", State.OK, "does not run: all is tried out here"), None
+    except DeviceError as error:
+        return Finding("agent", State.WARNING, str(error), "systemctl restart sonyc-device, if it stays so"), None
+    return Finding("agent", State.OK, "runs, and is asked for sound and publishing"), status
+
+
+def _heard_by_agent(status: dict[str, Any]) -> Finding:
+    ago_s = status["last_samples_s_ago"]
+    if ago_s is None or ago_s > FRESH_S:
+        since = "never since its start" if ago_s is None else f"not for {ago_s:.0f} s"
+        way_out = "look at its log: journalctl -u sonyc-device; and at the microphone: sonyc-device devices"
+        return Finding("sound", State.FAILURE, f"the running agent had samples {since}", way_out)
+    return Finding("sound", State.OK, f"the running agent had samples {ago_s:.1f} s ago")
+
+
+def _hear(config: NodeConfig) -> Finding:
+    capture = config.capture
+    try:
+        with native_messages_muted():
+            heard = listen(PortAudio(microphone_settings(capture)).open(), capture.rate_hz, seconds=LISTEN_S)
+    except CaptureError as error:
+        return Finding("sound", State.FAILURE, str(error), "sonyc-device devices lists what there is")
+    if wrong := what_is_wrong(heard):
+        what, _, way_out = wrong.partition(": ")
+        return Finding("sound", State.WARNING, f"{heard}; {what}", way_out)
+    return Finding("sound", State.OK, str(heard))
+
+
+def _keeping_up(config: NodeConfig) -> Finding:
+    try:
+        with native_messages_muted():
+            classifier = Classifier(
+                served_bundle(config), runtime=config.classify.runtime, n_threads=config.classify.n_threads
+            )
+            speed = measure_speed(classifier, config)
+    except (ContractError, DeviceError) as error:
+        return Finding(
+            "speed", State.FAILURE, f"cannot be measured: {error}", "see bundle, level and storage rate above"
+        )
+    return judged_speed(speed, config)
+
+
+def judged_speed(speed: Speed, config: NodeConfig) -> Finding:
+    """Say whether a node keeps up, and with how much to spare."""
+    detail = f"level '{config.store.level}': {speed}"
+    if speed.load > MAX_LOAD:
+        return Finding("speed", State.FAILURE, detail, "choose a smaller bundle, more threads, or gaps between clips")
+    if speed.load > WARN_LOAD:
+        return Finding("speed", State.WARNING, detail, "it keeps up, with little to spare for anything else")
+    return Finding("speed", State.OK, detail)
+
+
+def _clock(clock: Clock) -> Finding:
+    now, quality = clock.utc(), clock.quality()
+    detail = f"{now.isoformat(timespec='seconds')}, {quality}"
+    way_out = "let a time daemon set it: sudo timedatectl set-ntp true"
+    if now.year < FIRST_YEAR or quality is ClockQuality.UNSET:
+        return Finding("clock", State.WARNING, detail, way_out)
+    return Finding("clock", State.OK, detail)
+
+
+def _room(config: NodeConfig) -> Iterator[Finding]:
+    store = config.store
+    try:
+        state = shutil.disk_usage(_existing(config.state_folder))
+        clips = shutil.disk_usage(_existing(store.folder))
+    except OSError as error:
+        yield Finding("room", State.FAILURE, f"cannot be asked: {error}", "is the disk mounted?")
+        return
+    needed = store.reserve_bytes if store.mode is not StoreMode.NONE else config.outbox.max_bytes
+    detail = f"{state.free / _GB:.1f} GB free for the state folder"
+    if state.free < needed:
+        way_out = f"make room for {needed / _GB:.1f} GB, which labels may take while the broker is away"
+        yield Finding("room", State.WARNING, detail, way_out)
+    else:
+        yield Finding("room", State.OK, detail)
+    if store.mode is not StoreMode.NONE:
+        yield _room_for_clips(store.max_bytes, store.reserve_bytes, clips.total)
+
+
+def _room_for_clips(max_bytes: int, reserve_bytes: int, total: int) -> Finding:
+    if max_bytes + reserve_bytes > total:
+        detail = f"max_bytes = {max_bytes / _GB:.1f} GB and the reserve are more than the disk's {total / _GB:.1f} GB"
+        return Finding("quota", State.WARNING, detail, "set store.max_bytes to what the disk has")
+    return Finding("quota", State.OK, f"{max_bytes / _GB:.1f} GB of the disk's {total / _GB:.1f} GB")
+
+
+def _published_by_agent(status: dict[str, Any]) -> Finding:
+    broker = str(status["broker"])
+    if broker == "connected":
+        return Finding("publishing", State.OK, "the running agent is connected to the broker")
+    return Finding("publishing", State.WARNING, f"the running agent: {broker}", "labels wait in the outbox meanwhile")
+
+
+def _publish(config: NodeConfig) -> Finding:
+    topic = f"{config.mqtt.prefix}/v1/{config.node_id}/{TOPIC}"
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    try:
+        link = make_messenger(config.mqtt, client_id=config.node_id).connect(events.put)
+        try:
+            link.send(topic, b"{}")
+            event = events.get(timeout=ANSWER_WITHIN_S)
+        finally:
+            link.close()
+    except queue.Empty:
+        way_out = "the broker accepts and does not answer: look at its log"
+        return Finding("publishing", State.WARNING, f"no acknowledgement in {ANSWER_WITHIN_S:g} s", way_out)
+    except MessengerError as error:
+        return Finding("publishing", State.WARNING, str(error), "labels wait in the outbox until the broker takes them")
+    except (ContractError, DeviceError) as error:
+        return Finding("publishing", State.FAILURE, str(error), "see [mqtt] in the configuration")
+    if isinstance(event, Acknowledged):
+        return Finding("publishing", State.OK, f"the broker has acknowledged a message on {topic}")
+    reason = event.reason if isinstance(event, Refused) else str(event)
+    way_out = f"permit {config.mqtt.username or config.node_id} to write to {config.mqtt.prefix}/v1/{config.node_id}/#"
+    return Finding("publishing", State.WARNING, f"{topic}: {reason}", way_out)
+
+
+def _existing(folder: Path) -> Path:
+    return next(parent for parent in (folder, *folder.parents) if parent.exists())
