@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def keys_of_model(model: type[BaseModel], prefix: str = "") -> set[str]:
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys |= keys_of_model(kind, f"{name}.")
+            keys |= keys_of_model(kind, f"{prefix}{name}.")
         else:
             keys.add(prefix + name)
     return keys
@@ -35,12 +36,15 @@ def keys_of_model(model: type[BaseModel], prefix: str = "") -> set[str]:
 def documented() -> dict[str, Any]:
     """The reference file's keys and values, those included that stand there as a comment: they have no default."""
     text = re.sub(r"^# (\w+ = )", r"\1", DOCUMENTED.read_text(), flags=re.MULTILINE)
-    document = tomllib.loads(text)
-    return {
-        f"{name}.{key}" if isinstance(value, dict) else name: inner
-        for name, value in document.items()
-        for key, inner in (value.items() if isinstance(value, dict) else [("", value)])
-    }
+    return dict(flat(tomllib.loads(text)))
+
+
+def flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def test_every_key_is_documented_and_every_documented_key_exists() -> None:
@@ -94,6 +98,9 @@ def test_reference_file_holds_the_defaults(tmp_path: Path) -> None:
         (f'[mqtt]\nprefix = "{"a" * 201}"', r"key 'mqtt\.prefix'"),
         ('[mqtt]\nhost = "a b"', r"key 'mqtt\.host'"),
         ('[mqtt]\npassword_file = "secret"', r"key 'mqtt': password_file needs `username`"),
+        ('[mqtt.tls]\nca_file = "ca.pem"', r"key 'mqtt\.tls': ca_file is set, but enabled = false"),
+        ('[mqtt.tls]\nenabled = true\nkey_file = "k"', r"key 'mqtt\.tls': key_file needs `certificate_file`"),
+        ("[outbox]\ndrain_per_s = 0", r"key 'outbox\.drain_per_s'"),
         ('[store]\nfolder = "a\\u0000b"', r"key 'store\.folder': a path cannot hold the character NUL"),
         ('state_folder = "~nobody-here/state"', r"key 'state_folder': there is no user 'nobody-here'"),
         ("[mqtt]\nport = 99999", r"key 'mqtt\.port'"),
@@ -125,13 +132,16 @@ def test_relative_paths_are_meant_from_the_files_folder(tmp_path: Path) -> None:
     config = load(
         tmp_path,
         'node_id = "n"\nstate_folder = "state"\n[capture]\nsource = "files"\nfiles = ["a.wav", "/b"]\n'
-        '[store]\nfolder = "clips"\n[classify]\nbundle = "my.bundle"\n[mqtt]\nusername = "n"\npassword_file = "secret"',
+        '[store]\nfolder = "clips"\n[classify]\nbundle = "my.bundle"\n[mqtt]\nusername = "n"\npassword_file = "secret"\n'
+        '[mqtt.tls]\nenabled = true\nca_file = "/ca.pem"\ncertificate_file = "tls/node.pem"',
     )
     assert config.state_folder == tmp_path / "state"
     assert config.capture.files == (tmp_path / "a.wav", Path("/b"))
     assert config.store.folder == tmp_path / "clips"
     assert config.classify.bundle == tmp_path / "my.bundle"
     assert config.mqtt.password_file == tmp_path / "secret"
+    tls = config.mqtt.tls
+    assert (tls.ca_file, tls.certificate_file, tls.key_file) == (Path("/ca.pem"), tmp_path / "tls" / "node.pem", None)
 
 
 def test_pcm_classification_needs_the_head_of_pcm(tmp_path: Path) -> None:

@@ -247,6 +247,24 @@ class ClassifySettings(Settings):
     n_threads: int = Field(default=1, ge=1, le=16)
 
 
+class TlsSettings(Settings):
+    """`[mqtt.tls]`: whom to trust, and as whom to be known."""
+
+    enabled: bool = False
+    ca_file: UsablePath | None = None
+    certificate_file: UsablePath | None = None
+    key_file: UsablePath | None = None
+
+    @model_validator(mode="after")
+    def _is_used(self) -> "TlsSettings":
+        named = [key for key in ("ca_file", "certificate_file", "key_file") if getattr(self, key) is not None]
+        if named and not self.enabled:
+            raise ValueError(f"{named[0]} is set, but enabled = false: what is sent could be read on the way")
+        if self.key_file is not None and self.certificate_file is None:
+            raise ValueError("key_file needs `certificate_file`, the certificate that it belongs to")
+        return self
+
+
 class MqttSettings(Settings):
     """`[mqtt]`: where labels are published."""
 
@@ -258,6 +276,7 @@ class MqttSettings(Settings):
     keepalive_s: int = Field(default=60, ge=2, le=3_600)
     reconnect_max_s: float = Field(default=60.0, ge=0.1, le=3_600.0)
     max_in_flight: int = Field(default=20, ge=1, le=1_000)
+    tls: TlsSettings = TlsSettings()
 
     @model_validator(mode="after")
     def _names_whose_password(self) -> "MqttSettings":
@@ -272,6 +291,20 @@ class OutboxSettings(Settings):
     max_rows: int = Field(default=500_000, ge=1)
     max_bytes: int = Field(default=1_000_000_000, ge=10_000)
     max_age_days: float = Field(default=90.0, gt=0.0)
+    drain_per_s: float = Field(default=50.0, ge=0.1, le=10_000.0)
+
+
+class HealthSettings(Settings):
+    """`[health]`: how often the node says how it is, and how long it keeps its books."""
+
+    every_s: float = Field(default=60.0, ge=1.0, le=3_600.0)
+    keep_days: float = Field(default=400.0, ge=1.0, le=36_500.0)
+
+
+class CommandSettings(Settings):
+    """`[commands]`: whether the node may be told anything over MQTT."""
+
+    enabled: bool = True
 
 
 class NodeConfig(Settings):
@@ -286,6 +319,8 @@ class NodeConfig(Settings):
     level: LevelSettings = LevelSettings()
     mqtt: MqttSettings = MqttSettings()
     outbox: OutboxSettings = OutboxSettings()
+    health: HealthSettings = HealthSettings()
+    commands: CommandSettings = CommandSettings()
 
     @property
     def served_level(self) -> Level:
@@ -307,6 +342,7 @@ def _anchored(config: NodeConfig, folder: Path) -> NodeConfig:
     def at(path: Path | None) -> Path | None:
         return None if path is None else folder / path
 
+    tls = config.mqtt.tls
     capture = config.capture.model_copy(update={"files": tuple(at(path) for path in config.capture.files)})
     return config.model_copy(
         update={
@@ -314,6 +350,13 @@ def _anchored(config: NodeConfig, folder: Path) -> NodeConfig:
             "capture": capture,
             "store": config.store.model_copy(update={"folder": at(config.store.folder)}),
             "classify": config.classify.model_copy(update={"bundle": at(config.classify.bundle)}),
-            "mqtt": config.mqtt.model_copy(update={"password_file": at(config.mqtt.password_file)}),
+            "mqtt": config.mqtt.model_copy(
+                update={
+                    "password_file": at(config.mqtt.password_file),
+                    "tls": tls.model_copy(
+                        update={key: at(getattr(tls, key)) for key in ("ca_file", "certificate_file", "key_file")}
+                    ),
+                }
+            ),
         }
     )
