@@ -85,7 +85,7 @@ class Evictor:
         # Asked each time: the index grows a little by what it notes of an eviction.
         while self._n_over_quota(n_bytes) > 0 and self._monotonic() < until_s and (entry := self._index.oldest()):
             self._remove(entry, Cause.QUOTA)
-        self._free(self._n_into_reserve(n_bytes), until_s)
+        self._leave_reserve(n_bytes, until_s)
         return self.has_room(n_bytes)
 
     def make_free(self, n_bytes: int) -> None:
@@ -118,8 +118,17 @@ class Evictor:
     def _n_into_reserve(self, n_bytes: int) -> int:
         return n_bytes + self._limits.reserve_bytes - self._space.free_bytes()
 
+    def _leave_reserve(self, n_bytes: int, until_s: float) -> None:
+        """Remove clips for as long as that helps: a disk may be slow to say what is free, and others may take it."""
+        n_missing = self._n_into_reserve(n_bytes)
+        while n_missing > 0 and self._monotonic() < until_s:
+            self._free(n_missing, until_s)
+            n_before, n_missing = n_missing, self._n_into_reserve(n_bytes)
+            if n_missing >= n_before:
+                return
+
     def _free(self, n_bytes: int, until_s: float) -> None:
-        """Remove clips of `n_bytes`, by what they occupied: a disk may be slow to say that it is free."""
+        """Remove clips that occupied `n_bytes`."""
         while n_bytes > 0 and self._monotonic() < until_s and (entry := self._index.oldest()):
             n_bytes -= self._remove(entry, Cause.RESERVE)
 
