@@ -20,6 +20,7 @@ from sonyc_contract.messages import ClockQuality
 from sonyc_contract.recognise import Embedder
 from sonyc_contract.runtime import Interpreter, open_interpreter
 from sonyc_device.agent import Agent, Outcome, Parts
+from sonyc_device.capture.faults import FaultDetector
 from sonyc_device.capture.plan import RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.schedule import Schedule
@@ -28,7 +29,7 @@ from sonyc_device.capture.starts import Continuous
 from sonyc_device.capture.timeline import LiveTimeline
 from sonyc_device.classification import Classifier
 from sonyc_device.clock import SystemClock
-from sonyc_device.config import NodeConfig, StoreMode, StoreSettings
+from sonyc_device.config import FaultSettings, NodeConfig, StoreMode, StoreSettings
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.errors import CaptureError, CaptureStalledError
 from sonyc_device.labelling import NodeFacts
@@ -172,6 +173,7 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
             ring=ring,
             plan=RecordingPlan(always, clip_samples=CLIP_S * RATE_HZ, min_samples=RATE_HZ),
             timeline=timeline,
+            faults=FaultDetector(FaultSettings(), timeline, rate_hz=RATE_HZ),
             classifier=classifier,
             store=ClipStore(Place(store or tmp_path / "none", tmp_path / "state"), LIMITS, clock, form=Clear()),
             outbox=outbox,

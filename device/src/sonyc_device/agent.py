@@ -20,6 +20,7 @@ from sonyc_contract.messages import Clip as ClipFacts
 from sonyc_contract.recognise import Scores
 from sonyc_device.booking import Booking
 from sonyc_device.capture.clips import Clip, Pause, TimedClip
+from sonyc_device.capture.faults import FaultDetector
 from sonyc_device.capture.liveness import Liveness
 from sonyc_device.capture.plan import Piece, RecordingPlan
 from sonyc_device.capture.ring import Ring
@@ -120,7 +121,8 @@ class Parts:
         in_effect: The settings that may change between two clips.
         levels: Measures how loud it is; None where that is not wanted.
         duties: What the calling thread does meanwhile.
-        liveness: How the microphone does.
+        faults: Looks for faults of the microphone.
+        liveness: Whether it delivers.
         counters: What happens is counted here.
         manager: Who started us, and wants to know how we are.
     """
@@ -129,6 +131,7 @@ class Parts:
     ring: Ring
     plan: RecordingPlan
     timeline: Timeline
+    faults: FaultDetector
     classifier: Classifier
     store: ClipStore
     outbox: HoldingOutbox
@@ -253,6 +256,7 @@ class Agent:
         """Thread: cut what comes from the ring."""
         try:
             for item in self._captured():
+                self._parts.faults.push(item)
                 if self._parts.levels is not None:
                     self._parts.levels.push(item)
                 for piece in self._parts.plan.push(item):

@@ -12,6 +12,7 @@ from sonyc_contract.errors import ConfigError
 from sonyc_device.agent import Agent, Counters, Parts
 from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
+from sonyc_device.capture.faults import FaultDetector
 from sonyc_device.capture.liveness import Liveness
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import SystemClock
@@ -73,6 +74,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
                     ring=ring,
                     plan=make_plan(config.capture, timeline, in_effect=lambda: in_effect.now.config.capture),
                     timeline=timeline,
+                    faults=FaultDetector(config.faults, timeline, rate_hz=config.capture.rate_hz),
                     classifier=classifier,
                     store=store,
                     outbox=outbox,

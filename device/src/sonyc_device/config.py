@@ -184,6 +184,15 @@ class CaptureSettings(Settings):
         return self
 
 
+class FaultSettings(Settings):
+    """`[faults]`: what counts as a fault of the microphone."""
+
+    after_s: float = Field(default=10.0, ge=1.0, le=3_600.0)
+    dead_below_dbfs: float = Field(default=-90.0, ge=-200.0, le=0.0)
+    clipping_share: float = Field(default=0.001, gt=0.0, le=1.0)
+    dc_offset: float = Field(default=0.05, gt=0.0, le=1.0)
+
+
 class StoreSettings(Settings):
     """`[store]`: how clips are coded, which are kept, in what form, and for how long."""
 
@@ -314,6 +323,7 @@ class NodeConfig(Settings):
     state_folder: UsablePath = Path("/var/lib/sonyc-device")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     capture: CaptureSettings = CaptureSettings()
+    faults: FaultSettings = FaultSettings()
     store: StoreSettings = StoreSettings()
     classify: ClassifySettings = ClassifySettings()
     level: LevelSettings = LevelSettings()
