@@ -1,9 +1,9 @@
 """Chooses the parts of an agent that a configuration asks for."""
 
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +14,9 @@ from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
 from sonyc_device.capture.faults import FaultDetector
 from sonyc_device.capture.liveness import Liveness
+from sonyc_device.capture.source import AudioSource
 from sonyc_device.classification import Classifier, require_served
-from sonyc_device.clock import SystemClock
+from sonyc_device.clock import Clock, SystemClock
 from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.keeping_up import measure_speed, require_speed
@@ -40,22 +41,40 @@ MAX_PASSWORD_BYTES: Final = 65_535
 _DAY_S: Final = 86_400.0
 
 
+@dataclass(frozen=True)
+class Seams:
+    """What stands in for the machine's own; None is the machine's own.
+
+    Attributes:
+        clock: Tells the time.
+        source: Delivers samples, at the configured rate.
+        classifier: Encodes and scores them.
+    """
+
+    clock: Clock | None = None
+    source: AudioSource | None = None
+    classifier: Classifier | None = None
+
+
 @contextmanager
-def open_agent(config: NodeConfig) -> Iterator[Agent]:
+def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]:  # noqa: B008 - it is frozen
     """Put an agent together, and close its files at the end.
+
+    Args:
+        config: The node's.
+        seams: What is not to be the machine's own.
 
     Raises:
         ContractError: the bundle cannot be used, or does not serve the node's level or storage rate; files to replay or
             the password file cannot be read.
         DeviceError: the state folder is held by another agent, or cannot be written; or this machine cannot keep up.
     """
-    bundle = served_bundle(config)
-    classifier = Classifier(bundle, runtime=config.classify.runtime, n_threads=config.classify.n_threads)
+    classifier = seams.classifier or make_classifier(config)
     messenger = make_messenger(config.mqtt, client_id=config.node_id)
-    counters, clock = Counters(), SystemClock()
+    counters, clock = Counters(), seams.clock or SystemClock()
     in_effect = InEffect(effective_of(config))
     liveness = Liveness()
-    source = make_source(config.capture, on_refused=counters.count_refused, liveness=liveness)
+    source = seams.source or make_source(config.capture, on_refused=counters.count_refused, liveness=liveness)
     if source.is_live:  # files wait
         require_speed(measure_speed(classifier, config), config)
     ring = make_ring(config.capture)
@@ -66,7 +85,7 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
         store = make_store(config.store, state_folder=folder, clock=clock)
         store.age()  # removes what a kill left half-written
         store.make_room()  # a full disk must not keep the outbox from being opened
-        outbox = _open_outbox(config.outbox, folder, books, make_room=store.make_room)
+        outbox = _open_outbox(config.outbox, folder, books, make_room=store.make_room, clock=clock)
         try:
             agent = Agent(
                 Parts(
@@ -95,6 +114,15 @@ def open_agent(config: NodeConfig) -> Iterator[Agent]:
         finally:
             outbox.close()
             store.close()
+
+
+def make_classifier(config: NodeConfig) -> Classifier:
+    """Open the models of the node's bundle.
+
+    Raises:
+        ContractError: they cannot be used, or do not serve the node's level or storage rate.
+    """
+    return Classifier(served_bundle(config), runtime=config.classify.runtime, n_threads=config.classify.n_threads)
 
 
 def served_bundle(config: NodeConfig) -> Bundle:
@@ -161,10 +189,10 @@ def _make_levels(config: NodeConfig, folder: Path) -> "LevelWatch | None":
 
 
 def _open_outbox(
-    settings: OutboxSettings, folder: Path, books: Books, *, make_room: Callable[[], None]
+    settings: OutboxSettings, folder: Path, books: Books, *, make_room: Callable[[], None], clock: Clock
 ) -> HoldingOutbox:
     def open_file() -> Outbox:
-        return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=time.time)
+        return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=lambda: clock.utc().timestamp())
 
     return HoldingOutbox(open_file, books, make_room=make_room)
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sonyc_contract.errors import ConfigError, ContractError
 from sonyc_contract.messages import ClockQuality
-from sonyc_device.assembly import make_messenger, served_bundle
+from sonyc_device.assembly import make_classifier, make_messenger
 from sonyc_device.capture.assembly import microphone_settings
 from sonyc_device.capture.microphone import PortAudio
-from sonyc_device.classification import Classifier, native_messages_muted
+from sonyc_device.classification import native_messages_muted
 from sonyc_device.clock import Clock
 from sonyc_device.config import CaptureKind, NodeConfig, StoreMode, load_config
 from sonyc_device.errors import CaptureError, DeviceError, MessengerError, NotRunningError
@@ -89,10 +89,7 @@ def _hear(config: NodeConfig) -> Finding:
 def _keeping_up(config: NodeConfig) -> Finding:
     try:
         with native_messages_muted():
-            classifier = Classifier(
-                served_bundle(config), runtime=config.classify.runtime, n_threads=config.classify.n_threads
-            )
-            speed = measure_speed(classifier, config)
+            speed = measure_speed(make_classifier(config), config)
     except (ContractError, DeviceError) as error:
         return Finding(
             "speed", State.FAILURE, f"cannot be measured: {error}", "see bundle, level and storage rate above"
