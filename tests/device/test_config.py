@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,14 @@ def test_reference_file_holds_the_defaults(tmp_path: Path) -> None:
         ("[capture]\nspeed = nan", r"key 'capture\.speed': .*finite number"),
         ('[capture]\nsource = "radio"', r"key 'capture\.source': Input should be 'microphone' or 'files'"),
         ('[capture]\nsource = "files"', r"key 'capture': source = 'files' needs `files`"),
+        ('[capture]\nmode = "sampled"', r"key 'capture': mode = 'sampled' needs mean_gap_s or duty_cycle"),
+        ("[capture]\nmean_gap_s = 30.0\nduty_cycle = 0.25", r"mean_gap_s and duty_cycle say the same in two ways"),
+        ("[capture]\nduty_cycle = 1.0", r"key 'capture\.duty_cycle': .*less than 1"),
+        ('[capture]\nschedule = ["mon-fri"]', r"key 'capture\.schedule\.0': 'mon-fri' is not of the form 'mon"),
+        ('[capture]\ntime_zone = "Mars/Base"', r"key 'capture\.time_zone': time zone 'Mars/Base' is not known here"),
+        ("[capture]\nfiles_start = 2026-05-04T06:00:00", r"key 'capture\.files_start': .*timezone"),
+        ("[capture]\nfiles_start = 9999-12-31T23:00:00Z", r"key 'capture\.files_start': must lie in the years 1970 to"),
+        ("[capture]\nstalled_after_s = 0", r"key 'capture\.stalled_after_s'"),
         ("[capture]\nchannels = 2\nchannel = 3", r"channel = 3, but the device is opened with channels = 2"),
         ('[store]\nmode = "all"', r"key 'store': mode = 'all' keeps recordings .* set clear = true"),
         ('[store]\nmode = "all"', r"name age `recipients` to seal them to"),
@@ -132,7 +141,8 @@ def test_relative_paths_are_meant_from_the_files_folder(tmp_path: Path) -> None:
     config = load(
         tmp_path,
         'node_id = "n"\nstate_folder = "state"\n[capture]\nsource = "files"\nfiles = ["a.wav", "/b"]\n'
-        '[store]\nfolder = "clips"\n[classify]\nbundle = "my.bundle"\n[mqtt]\nusername = "n"\npassword_file = "secret"\n'
+        '[store]\nfolder = "clips"\n[classify]\nbundle = "my.bundle"\n'
+        '[mqtt]\nusername = "n"\npassword_file = "secret"\n'
         '[mqtt.tls]\nenabled = true\nca_file = "/ca.pem"\ncertificate_file = "tls/node.pem"',
     )
     assert config.state_folder == tmp_path / "state"
@@ -142,6 +152,16 @@ def test_relative_paths_are_meant_from_the_files_folder(tmp_path: Path) -> None:
     assert config.mqtt.password_file == tmp_path / "secret"
     tls = config.mqtt.tls
     assert (tls.ca_file, tls.certificate_file, tls.key_file) == (Path("/ca.pem"), tmp_path / "tls" / "node.pem", None)
+
+
+def test_schedule_and_sampling_are_read(tmp_path: Path) -> None:
+    capture = load(
+        tmp_path,
+        '[capture]\nmode = "sampled"\nduty_cycle = 0.2\nclip_s = 5.0\nschedule = ["fri-mon 22:00-02:00"]\n'
+        'time_zone = "Europe/Berlin"\nfiles_start = 2026-05-04T06:00:00+02:00',
+    ).capture
+    assert capture.mean_pause_s == pytest.approx(20.0)
+    assert capture.files_start == datetime(2026, 5, 4, 4, tzinfo=UTC)
 
 
 def test_pcm_classification_needs_the_head_of_pcm(tmp_path: Path) -> None:
