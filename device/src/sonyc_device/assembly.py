@@ -1,14 +1,13 @@
 """Chooses the parts of an agent that a configuration asks for."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sonyc_contract.bundle import Bundle, read_bundle
-from sonyc_contract.errors import ConfigError
 from sonyc_device.agent import Agent, Counters, Parts
 from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
@@ -17,15 +16,23 @@ from sonyc_device.capture.liveness import Liveness
 from sonyc_device.capture.source import AudioSource
 from sonyc_device.classification import Classifier, require_served
 from sonyc_device.clock import Clock, SystemClock
-from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings
-from sonyc_device.effective import InEffect, effective_of
+from sonyc_device.config import NodeConfig
+from sonyc_device.effective import require_head
 from sonyc_device.keeping_up import measure_speed, require_speed
 from sonyc_device.labelling import NodeFacts
+from sonyc_device.messaging.assembly import (
+    COMMANDS_NAME,
+    make_messenger,
+    make_outbox,
+    node_topic,
+    publisher_settings,
+)
 from sonyc_device.messaging.books import Books
+from sonyc_device.messaging.command_memory import CommandMemory
+from sonyc_device.messaging.commands import Desk, Listeners, Surroundings
 from sonyc_device.messaging.holding import HoldingOutbox
-from sonyc_device.messaging.mqtt import Login, MqttMessenger
-from sonyc_device.messaging.outbox import Bounds, Outbox
-from sonyc_device.messaging.publisher import Publisher, PublisherSettings
+from sonyc_device.messaging.publisher import Conversation, Publisher
+from sonyc_device.node_state import StateDocument
 from sonyc_device.running.notify import service_manager
 from sonyc_device.running.status import status_answered
 from sonyc_device.state import state_folder
@@ -34,11 +41,6 @@ from sonyc_device.supervision import TICK_S, Duty
 
 if TYPE_CHECKING:
     from sonyc_device.level.watch import LevelWatch
-
-MAX_PASSWORD_BYTES: Final = 65_535
-"""MQTT writes a length in 16 bits."""
-
-_DAY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Seams:
 
 
 @contextmanager
-def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]:  # noqa: B008 - it is frozen
+def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]:
     """Put an agent together, and close its files at the end.
 
     Args:
@@ -72,7 +74,6 @@ def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]
     classifier = seams.classifier or make_classifier(config)
     messenger = make_messenger(config.mqtt, client_id=config.node_id)
     counters, clock = Counters(), seams.clock or SystemClock()
-    in_effect = InEffect(effective_of(config))
     liveness = Liveness()
     source = seams.source or make_source(config.capture, on_refused=counters.count_refused, liveness=liveness)
     if source.is_live:  # files wait
@@ -85,7 +86,16 @@ def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]
         store = make_store(config.store, state_folder=folder, clock=clock)
         store.age()  # removes what a kill left half-written
         store.make_room()  # a full disk must not keep the outbox from being opened
-        outbox = _open_outbox(config.outbox, folder, books, make_room=store.make_room, clock=clock)
+        outbox = make_outbox(
+            config.outbox, folder, books, now_s=lambda: clock.utc().timestamp(), make_room=store.make_room
+        )
+        facts = _facts(config, session=outbox.session, run=run)
+        memory = CommandMemory(folder / COMMANDS_NAME, is_in_use=config.commands.enabled)
+        desk = Desk(config, memory, _surroundings(config, facts, classifier.bundle, outbox, clock))
+        in_effect = desk.in_effect
+        state = StateDocument(facts, bundle=classifier.bundle.digest, clock=clock, in_effect=in_effect)
+        conversation = Conversation(state, desk.take if config.commands.enabled else None)
+        publisher = Publisher(outbox, messenger, publisher_settings(config), conversation=conversation)
         try:
             agent = Agent(
                 Parts(
@@ -98,10 +108,11 @@ def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]
                     store=store,
                     outbox=outbox,
                     books=books,
-                    publisher=Publisher(outbox, messenger, _publisher_settings(config)),
+                    publisher=publisher,
                     clock=clock,
-                    facts=_facts(config, session=outbox.session, run=run),
+                    facts=facts,
                     in_effect=in_effect,
+                    desk=desk,
                     levels=_make_levels(config, folder),
                     liveness=liveness,
                     duties=[Duty("store", TICK_S, store.age)],
@@ -109,6 +120,7 @@ def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]
                     manager=service_manager(),
                 )
             )
+            desk.listeners = Listeners(on_change=publisher.announce, on_status=agent.health.ask)
             with status_answered(folder, agent.status):
                 yield agent
         finally:
@@ -137,42 +149,6 @@ def served_bundle(config: NodeConfig) -> Bundle:
     return bundle
 
 
-def make_messenger(settings: MqttSettings, *, client_id: str) -> MqttMessenger:
-    """Make the way to the broker.
-
-    Raises:
-        ConfigError: the password file cannot be read.
-    """
-    login = Login(
-        host=settings.host,
-        port=settings.port,
-        client_id=client_id,
-        username=settings.username,
-        password=read_password(settings.password_file),
-        keepalive_s=settings.keepalive_s,
-    )
-    return MqttMessenger(login, max_in_flight=settings.max_in_flight)
-
-
-def read_password(path: Path | None) -> str:
-    """Read the password, the first line of a file; empty where there is none.
-
-    Raises:
-        ConfigError: the file cannot be read, or its first line is longer than MQTT can send.
-    """
-    if path is None:
-        return ""
-    try:
-        password = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except OSError as error:
-        raise ConfigError(f"{path}: the broker's password cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: the broker's password is not UTF-8 text") from error
-    if len(password.encode()) > MAX_PASSWORD_BYTES:
-        raise ConfigError(f"{path}: the broker's password is longer than {MAX_PASSWORD_BYTES} bytes")
-    return password
-
-
 def _make_levels(config: NodeConfig, folder: Path) -> "LevelWatch | None":
     if not config.level.enabled:
         return None
@@ -188,13 +164,17 @@ def _make_levels(config: NodeConfig, folder: Path) -> "LevelWatch | None":
     )
 
 
-def _open_outbox(
-    settings: OutboxSettings, folder: Path, books: Books, *, make_room: Callable[[], None], clock: Clock
-) -> HoldingOutbox:
-    def open_file() -> Outbox:
-        return Outbox(folder / "outbox.sqlite", _bounds(settings), books=books, now_s=lambda: clock.utc().timestamp())
-
-    return HoldingOutbox(open_file, books, make_room=make_room)
+def _surroundings(
+    config: NodeConfig, facts: NodeFacts, bundle: Bundle, outbox: HoldingOutbox, clock: Clock
+) -> Surroundings:
+    return Surroundings(
+        topic=node_topic(config),
+        node=facts.node,
+        run=facts.run,
+        clock=clock,
+        require_possible=lambda effective: require_head(effective, bundle),
+        keep=outbox.put,
+    )
 
 
 def _facts(config: NodeConfig, *, session: str, run: str) -> NodeFacts:
@@ -204,16 +184,4 @@ def _facts(config: NodeConfig, *, session: str, run: str) -> NodeFacts:
         run=run,
         storage_rate_hz=config.store.storage_rate_hz,
         rate_hz=config.capture.rate_hz,
-    )
-
-
-def _bounds(settings: OutboxSettings) -> Bounds:
-    return Bounds(settings.max_rows, settings.max_bytes, settings.max_age_days * _DAY_S)
-
-
-def _publisher_settings(config: NodeConfig) -> PublisherSettings:
-    return PublisherSettings(
-        topic=f"{config.mqtt.prefix}/v1/{config.node_id}",
-        keepalive_s=config.mqtt.keepalive_s,
-        reconnect_max_s=config.mqtt.reconnect_max_s,
     )
