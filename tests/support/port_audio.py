@@ -7,10 +7,10 @@ import numpy as np
 
 
 class FakePortAudio:
-    """In the place of `sounddevice`.
+    """In the place of `sounddevice`, which like it lists devices anew only when it is initialised anew.
 
     Attributes:
-        devices: What `query_devices` lists.
+        devices: What `query_devices` lists from the next initialisation on.
         settings: What the newest stream was opened with.
         fails_with: What opening a stream raises.
     """
@@ -19,11 +19,27 @@ class FakePortAudio:
 
     def __init__(self) -> None:
         self.devices: list[dict[str, object]] = []
+        self._listed: list[dict[str, object]] | None = None
+        self._initialized = 1
         self.settings: dict[str, Any] = {}
         self.fails_with: Exception | None = None
 
     def query_devices(self) -> list[dict[str, object]]:
-        return self.devices
+        if not self._initialized:
+            raise OSError("PortAudio not initialized")
+        if self._listed is None:
+            self._listed = self.devices
+        return self._listed
+
+    def _initialize(self) -> None:
+        self._initialized += 1
+        self._listed = None
+
+    def _terminate(self) -> None:
+        self._initialized -= 1
+
+    def _exit_handler(self) -> None:
+        self._initialized = 0
 
     def RawInputStream(self, *, callback: Any, finished_callback: Any, **settings: Any) -> "FakePortAudio":  # noqa: N802
         if self.fails_with is not None:

@@ -78,7 +78,7 @@ def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]
     source = seams.source or make_source(config.capture, on_refused=counters.count_refused, liveness=liveness)
     if source.is_live:  # files wait
         require_speed(measure_speed(classifier, config), config)
-    ring = make_ring(config.capture)
+    ring = make_ring(config.capture, monotonic=clock.monotonic_s)
     timeline = make_timeline(config.capture, ring, clock)
     with state_folder(config.state_folder) as folder:
         run = secrets.token_hex(8)

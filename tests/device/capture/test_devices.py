@@ -1,6 +1,7 @@
 """Microphones by what stays the same, in trees such as the kernel makes them, and as the command lists them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sonyc_device.capture.devices import (
     sound_cards,
     unlisted,
 )
-from sonyc_device.capture.microphone import MicrophoneSettings, MicrophoneSource
+from sonyc_device.capture.microphone import MicrophoneSettings, MicrophoneSource, PortAudio
 from sonyc_device.capture.ring import Ring
 from sonyc_device.cli import main
 from sonyc_device.errors import CaptureError
@@ -48,7 +49,7 @@ def add_card(roots: SystemRoots) -> MakeCard:
         status.parent.mkdir(parents=True)
         status.write_text(f"state: RUNNING\nowner_pid   : {owner}\ndelay       : 0\n" if owner else "closed\n")
         device = roots.sys / place
-        device.mkdir(parents=True)
+        device.mkdir(parents=True, exist_ok=True)
         shown = roots.sys / "class" / "sound" / f"card{number}"
         shown.mkdir(parents=True)
         (shown / "device").symlink_to(device)
@@ -104,6 +105,24 @@ def test_row_10_stream_is_opened_on_the_microphone_in_the_socket(
     assert port_audio.settings["device"] == 2
     with pytest.raises(CaptureError, match=r"cannot record from 'usb:1-1' .* no microphone at 'usb:1-1'; inputs are: "):
         MicrophoneSource(MicrophoneSettings("usb:1-1"), roots=roots).start(Ring(10))
+
+
+def test_row_10_microphone_that_comes_back_under_another_number_is_found_again(
+    roots: SystemRoots, add_card: MakeCard, port_audio: FakePortAudio
+) -> None:
+    add_card(1, "Device", SOCKETS["1-1.2"])
+    port_audio.devices = microphones("USB: Audio (hw:1,0)")
+    system = PortAudio(MicrophoneSettings("usb:1-1.2"), roots=roots)
+    system.open().start(Ring(10))
+    assert port_audio.settings["device"] == 1
+    shutil.rmtree(roots.asound / "card1")
+    add_card(2, "Device", SOCKETS["1-1.2"])
+    port_audio.devices = microphones("other (hw:1,0)", "USB: Audio (hw:2,0)")
+    with pytest.raises(CaptureError, match=r"'usb:1-1\.2' is there, but PortAudio cannot open it"):
+        system.open().start(Ring(10))
+    system.rescan()
+    system.open().start(Ring(10))
+    assert port_audio.settings["device"] == 2
 
 
 def test_microphone_that_somebody_else_uses_is_named_so(roots: SystemRoots, add_card: MakeCard) -> None:

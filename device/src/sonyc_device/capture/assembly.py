@@ -1,5 +1,6 @@
 """Chooses the parts of capture that a configuration asks for."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -60,13 +61,14 @@ def microphone_settings(settings: CaptureSettings) -> MicrophoneSettings:
     return MicrophoneSettings(settings.device, settings.rate_hz, settings.channels, settings.channel)
 
 
-def make_ring(settings: CaptureSettings) -> Ring:
+def make_ring(settings: CaptureSettings, *, monotonic: Callable[[], float] = time.monotonic) -> Ring:
     """Make the ring that fits a source; its own patience is for a sound system that hangs, and the watch with it."""
     is_live = settings.source is CaptureKind.MICROPHONE
     return Ring(
         round(RING_S * settings.rate_hz),
         waits_when_full=not is_live,
         stalled_after_s=settings.give_up_after_s + settings.stalled_after_s + HUNG_AFTER_S if is_live else None,
+        monotonic=monotonic,
     )
 
 

@@ -131,13 +131,14 @@ class MicrophoneSource:
 class PortAudio:
     """The sound system of one microphone; see `liveness.SoundSystem`."""
 
-    def __init__(self, settings: MicrophoneSettings) -> None:
-        """Take which microphone."""
+    def __init__(self, settings: MicrophoneSettings, *, roots: SystemRoots = SYSTEM) -> None:
+        """Take which microphone, and where the kernel says what sound cards there are."""
         self._settings = settings
+        self._roots = roots
 
     def open(self) -> MicrophoneSource:
         """Give the microphone, which its `start` opens; a new one each time."""
-        return MicrophoneSource(self._settings)
+        return MicrophoneSource(self._settings, roots=self._roots)
 
     def rescan(self) -> None:
         """Look for devices anew, which ends every stream of this process.
