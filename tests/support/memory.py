@@ -1,5 +1,6 @@
 """How much memory a process has of its own."""
 
+import os
 import statistics
 import time
 from pathlib import Path
@@ -15,6 +16,11 @@ def anonymous_mb(pid: int) -> float:
         samples.append(_anonymous_kb(pid) / 1024)
         time.sleep(EVERY_S)
     return statistics.median(samples)
+
+
+def anonymous_mb_now() -> float:
+    """This process's heaps and stacks, in MB."""
+    return _anonymous_kb(os.getpid()) / 1024
 
 
 def _anonymous_kb(pid: int) -> int:
