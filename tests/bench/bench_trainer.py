@@ -8,12 +8,14 @@ the other with all its threads and its model loaded before, which favours it.
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +80,9 @@ def bench_openl3(root: Path, context: StageContext, n_clips: int) -> None:
     ours_s, busy = _run(folder, Stage.EMBED, context)
     table = read_table(folder.trimmed, TRIMMED)
     paths = [folder.of(Stage.TRIM) / file for file in table["file"]]
-    with process_pool(1) as pool:
-        vectors, theirs_s, theirs_cpu_s = pool.submit(package_embeddings, weights, paths).result()
+    # Not our own pool, whose workers have one thread each.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own_process:
+        vectors, theirs_s, theirs_cpu_s = own_process.submit(package_embeddings, weights, paths).result()
     found = read_vectors(folder.embeddings(Level.PCM), embedding_id=load_embedding(folder.embedding_model).id)
     by_clip = dict(zip(found.clips["clip_id"], found.per_clip(), strict=True))
     ours = np.concatenate([by_clip[clip_id] for clip_id in table["clip_id"]])
