@@ -33,6 +33,8 @@ from sonyc_device.config import FaultSettings, NodeConfig, StoreMode, StoreSetti
 from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.errors import CaptureError, CaptureStalledError
 from sonyc_device.labelling import NodeFacts
+from sonyc_device.level.calibration import FULL_SCALE
+from sonyc_device.level.watch import LevelWatch
 from sonyc_device.messaging.books import Books
 from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.outbox import Bounds, Outbox
@@ -151,6 +153,7 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
         store: Path | None = None,
         stalled_after_s: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        levels: LevelWatch | None = None,
     ) -> Bench:
         books = Books("a" * 16)
         outbox = HoldingOutbox(
@@ -182,6 +185,7 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
             clock=clock,
             facts=NodeFacts("node-1", outbox.session, "a" * 16, classifier.storage_rate_hz, RATE_HZ),
             in_effect=InEffect(effective_of(NodeConfig(node_id="node-1", store=_settings(storing=store is not None)))),
+            levels=levels,
         )
         return Bench(parts, Agent(parts), source, messenger, model)
 
@@ -245,6 +249,26 @@ def test_samples_that_the_device_lost_end_a_clip(make_bench: Callable[..., Bench
     assert [label["sample_index"] for label in bench.labels] == [0, 2 * RATE_HZ + 150]
     counters = bench.parts.counters
     assert (counters.gaps, counters.samples_lost) == (3, 150 + RATE_HZ // 2)
+
+
+def test_levels_of_a_minute_say_how_much_of_it_came(make_bench: Callable[..., Bench]) -> None:
+    levels = LevelWatch(RATE_HZ, with_bands=False, with_minutes=True, keep_s=CLIP_S, reference=FULL_SCALE)
+    bench = make_bench(levels=levels)
+    tone = np.rint(1_000 * np.sin(2 * np.pi * 1_000 * np.arange(4 * RATE_HZ) / RATE_HZ)).astype(np.int16)
+    level = pytest.approx(20 * math.log10(1_000 / 32_768) - 3.01, abs=0.05)
+    bench.start()
+    bench.source.opened.write(tone)
+    bench.source.opened.skip(50 * RATE_HZ, GapCause.DEVICE_OVERFLOW)
+    for _ in range(2):
+        bench.source.opened.write(tone)
+    bench.source.stop()
+    bench.finish()
+    labels = [label for label in bench.labels if label["schema"] == "sonyc.label/1"]
+    minutes = [minute for minute in bench.labels if minute["schema"] == "sonyc.spl/1"]
+    assert len(labels) == 6
+    assert all(label["sound_level"]["levels"]["laeq"] == level for label in labels)
+    assert [(minute["sample_index"], minute["covered_s"]) for minute in minutes] == [(0, 10), (60 * RATE_HZ, 2)]
+    assert all(minute["levels"]["lafmax"] == level for minute in minutes)
 
 
 def test_microphone_does_not_wait_for_a_slow_model(make_bench: Callable[..., Bench]) -> None:
