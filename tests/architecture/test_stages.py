@@ -12,7 +12,7 @@ AGENT_PARTS = ("capture", "level", "storing", "messaging", "running")
 # Stages beside the parts.
 AGENT_STAGES = ("classification", "labelling")
 # What parts and their surroundings share: nouns, protocols, settings, errors.
-AGENT_SHARED = ("capture.source", "capture.clips", "clock", "config", "errors", "places")
+AGENT_SHARED = ("capture.source", "capture.clips", "clock", "config", "effective", "errors", "places")
 
 TRAINER_STAGES = "sonyc_trainer.stages"
 

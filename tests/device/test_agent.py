@@ -30,7 +30,6 @@ from sonyc_device.capture.timeline import LiveTimeline
 from sonyc_device.classification import Classifier
 from sonyc_device.clock import SystemClock
 from sonyc_device.config import FaultSettings, NodeConfig, StoreMode, StoreSettings
-from sonyc_device.effective import InEffect, effective_of
 from sonyc_device.errors import CaptureError, CaptureStalledError
 from sonyc_device.labelling import NodeFacts
 from sonyc_device.level.calibration import FULL_SCALE
@@ -42,6 +41,7 @@ from sonyc_device.messaging.publisher import Publisher, PublisherSettings
 from sonyc_device.storing.eviction import Limits
 from sonyc_device.storing.sealing import Clear
 from sonyc_device.storing.store import ClipStore, Place
+from support.desks import make_desk
 from support.messengers import FakeMessenger
 from support.processes import wait_until
 
@@ -171,6 +171,8 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
         )
         timeline = LiveTimeline(lambda: ring.arrival, rate_hz=RATE_HZ, clock=clock)
         always = Continuous(Schedule(), timeline, rate_hz=RATE_HZ)
+        config = NodeConfig(node_id="node-1", state_folder=tmp_path, store=_settings(storing=store is not None))
+        desk = make_desk(tmp_path / "commands.json", config, outbox.put)
         parts = Parts(
             source=source,
             ring=ring,
@@ -184,7 +186,8 @@ def make_bench(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[..., Bench]]
             publisher=Publisher(outbox, messenger, PublisherSettings("t", 60, 0.05)),
             clock=clock,
             facts=NodeFacts("node-1", outbox.session, "a" * 16, classifier.storage_rate_hz, RATE_HZ),
-            in_effect=InEffect(effective_of(NodeConfig(node_id="node-1", store=_settings(storing=store is not None)))),
+            in_effect=desk.in_effect,
+            desk=desk,
             levels=levels,
         )
         return Bench(parts, Agent(parts), source, messenger, model)

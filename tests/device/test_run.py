@@ -92,7 +92,7 @@ def test_every_clip_is_stored_labelled_and_received(
 
 def test_mode_none_writes_no_audio(make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto) -> None:
     agent = make_agent(mosquitto.port, store={"folder": "clips"})
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         assert agent.run() == 0
         subscriber.wait_for(4)
     assert not (agent.folder / "clips").exists()
@@ -110,7 +110,7 @@ def test_raw_clips_are_classified_without_the_codec(
 ) -> None:
     agent = make_agent(mosquitto.port)
     agent.tables = {**agent.tables, "classify": {"what": "pcm"}}
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         assert agent.run() == 0
         subscriber.wait_for(4)
     assert {(label.classified, label.head, label.audio.n_bytes) for label in labels_of(subscriber)} == {
@@ -119,7 +119,7 @@ def test_raw_clips_are_classified_without_the_codec(
 
 
 def test_old_broker_gets_the_labels(make_agent: Callable[..., AgentProcess]) -> None:
-    with EmbeddedBroker() as broker, Subscriber(broker.port, "sonyc/#") as subscriber:
+    with EmbeddedBroker() as broker, Subscriber(broker.port, "sonyc/v1/+/label") as subscriber:
         agent = make_agent(broker.port)
         assert agent.run() == 0
         subscriber.wait_for(4)
@@ -135,7 +135,7 @@ def test_without_a_broker_labels_wait_for_the_next_run(
     assert "not reached" in agent.summary["broker"]
     assert agent.summary["broker_failures"] >= 1
     agent.tables = {**agent.tables, "mqtt": {"host": "127.0.0.1", "port": mosquitto.port}}
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         assert agent.run() == 0
         subscriber.wait_for(8)
     labels = labels_of(subscriber)
@@ -145,7 +145,7 @@ def test_without_a_broker_labels_wait_for_the_next_run(
 
 
 def test_broker_that_comes_later_gets_everything(make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto) -> None:
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         mosquitto.stop()
         agent = make_agent(mosquitto.port)
         agent.start()
@@ -159,7 +159,7 @@ def test_broker_that_comes_later_gets_everything(make_agent: Callable[..., Agent
 def test_broker_that_dies_in_between_loses_nothing(
     make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto
 ) -> None:
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         agent = make_agent(mosquitto.port, speed=20, loop=True, clip_s=2.0)
         agent.start()
         for n in (3, 12, 25):
@@ -180,7 +180,7 @@ def test_killed_agent_loses_no_label_and_repeats_no_number(
 ) -> None:
     agent = make_agent(mosquitto.port, store=STORING, speed=30, loop=True, clip_s=2.0)
     left_behind: set[bytes] = set()
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         for n in (5, 11, 20):
             agent.start()
             subscriber.wait_for(n)
@@ -226,7 +226,7 @@ def test_corrupt_outbox_is_set_aside_and_the_agent_runs(
     agent = make_agent(mosquitto.port)
     (agent.folder / "state").mkdir(parents=True)
     (agent.folder / "state" / "outbox.sqlite").write_bytes(b"not a database" * 1000)
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         assert agent.run() == 0
         subscriber.wait_for(4)
     (kept,) = (agent.folder / "state").glob("outbox.sqlite.corrupt-*")
@@ -240,7 +240,7 @@ def test_full_outbox_evicts_the_oldest_labels(make_agent: Callable[..., AgentPro
     assert agent.run("--drain-timeout", "0") == 3
     assert (agent.summary["labels_waiting"], agent.summary["labels_evicted"]) == (3, 1)
     agent.tables = {**agent.tables, "mqtt": {"host": "127.0.0.1", "port": mosquitto.port}}
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         assert agent.run() == 0
         subscriber.wait_for(7)
     assert [label.seq for label in labels_of(subscriber)] == [2, 3, 4, 5, 6, 7, 8]
@@ -268,7 +268,7 @@ def test_sigterm_finishes_the_clip_in_work_within_five_seconds(
     make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto
 ) -> None:
     agent = make_agent(mosquitto.port, store=STORING, speed=1.0)
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         agent.start()
         agent.wait_for_record("recording")  # the first second has come
         started_s = time.monotonic()

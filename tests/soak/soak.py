@@ -87,7 +87,7 @@ def soak(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     source.open(RATE_HZ)
     agent = AgentProcess(folder / "node", tables(arguments.level, broker.port), environment=source.environment)
     try:
-        with Subscriber(broker.port, "sonyc/#") as subscriber:
+        with Subscriber(broker.port, "sonyc/v1/+/label") as subscriber:
             agent.start()
             agent.wait_for_record("recording")
             figures = watch(agent, source, scenes(folder, arguments.scenes), 60 * arguments.minutes)

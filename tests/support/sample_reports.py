@@ -69,11 +69,13 @@ HEALTH: Final = NodeHealth(
     bundle="a" * 64,
     settings=SETTINGS,
     capture=CaptureHealth(captured_s=86_390.0, lost_s=10.0, unscheduled_s=0.0, gaps=1, clips_shed=0, schedule="open"),
-    microphone=MicrophoneHealth(name="USB Audio", faults=("clipping",), reopened=1),
+    microphone=MicrophoneHealth(name="USB Audio", state="delivering", detail="", faults=("clipping",), reopened=1),
     labels=LabelHealth(written=8_639, published=8_700, failed=0, lost=0, evicted={"health": 3}),
     queues=QueueHealth(messages=2, n_bytes=2_600, oldest_s=3.5, in_memory=0, clips=1, lag_s=0.4),
     broker=BrokerHealth(connected=True, state="connected", failures=1, refused=(), certificate_expires_utc=None),
-    store=StoreHealth(clips=0, n_bytes=0, evicted={}, failed=0),
+    store=StoreHealth(
+        clips=2, n_bytes=9, quota_bytes=99, oldest_utc=_UTC, evicted={"quota": 1}, stored=3, vetoed=1, failed=0
+    ),
     commands=CommandHealth(applied=1, refused=0, ignored=0),
     machine=MachineHealth(
         uptime_s=90_000.0,

@@ -97,8 +97,10 @@ class CaptureHealth(Message):
 class MicrophoneHealth(Message):
     """The microphone."""
 
-    name: str
-    faults: tuple[str, ...]
+    name: str = Field(description="as it is configured; empty is the system's default")
+    state: str = Field(description="starting, delivering or missing")
+    detail: str = Field(description="why it is missing")
+    faults: tuple[str, ...] = Field(description="what is wrong with what it delivers")
     reopened: Count
 
 
@@ -107,8 +109,12 @@ class StoreHealth(Message):
 
     clips: Count
     n_bytes: Count
-    evicted: dict[str, Count] = Field(description="by cause, in this run")
-    failed: Count = Field(description="clips that were to be kept, and could not be written, in this run")
+    quota_bytes: Count
+    oldest_utc: UtcTime | None
+    evicted: dict[str, Count] = Field(description="clips by cause, since the store's index was made")
+    stored: Count = Field(description="clips kept in this run")
+    vetoed: Count = Field(description="clips not kept in this run because of a vetoed class")
+    failed: Count = Field(description="clips that were to be kept in this run, and could not be written")
 
 
 class BrokerHealth(Message):

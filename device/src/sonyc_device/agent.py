@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ from sonyc_device.clock import Clock
 from sonyc_device.config import StoreSettings
 from sonyc_device.effective import InEffect
 from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, OutboxError, StoreError, StoreFullError
+from sonyc_device.health import HealthReport
 from sonyc_device.labelling import (
     NodeFacts,
     Verdict,
@@ -40,11 +41,13 @@ from sonyc_device.labelling import (
     thresholds_in_effect,
 )
 from sonyc_device.messaging.books import Books
+from sonyc_device.messaging.commands import Desk
 from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.outbox import LABEL
 from sonyc_device.messaging.publisher import Publisher
 from sonyc_device.messaging.rows import Draft, Identity
 from sonyc_device.minutes import MinuteReports
+from sonyc_device.reports import Reports
 from sonyc_device.running.notify import ServiceManager
 from sonyc_device.running.progress import Progress
 from sonyc_device.running.watchdog import Watchdog
@@ -119,6 +122,7 @@ class Parts:
         clock: The node's clocks.
         facts: What is the same in every label.
         in_effect: The settings that may change between two clips.
+        desk: Decides on commands, and on changes of the node's file.
         levels: Measures how loud it is; None where that is not wanted.
         duties: What the calling thread does meanwhile.
         faults: Looks for faults of the microphone.
@@ -140,6 +144,7 @@ class Parts:
     clock: Clock
     facts: NodeFacts
     in_effect: InEffect
+    desk: Desk
     levels: "LevelWatch | None" = None
     duties: Sequence[Duty] = ()
     liveness: Liveness = field(default_factory=Liveness)
@@ -172,6 +177,8 @@ class Agent:
         self._counters = parts.counters
         self._booking = Booking(parts.books, parts.facts, parts.timeline)
         self._progress = Progress()
+        self._lag_s: float | None = None
+        self.health = HealthReport(parts, self)
         watchdog = Watchdog(parts.manager, self._progress)
         self._supervision = Supervision([*parts.duties, *self._own_duties(), Duty("watchdog", TICK_S, watchdog.look)])
         self._clips: queue.Queue[TimedClip | None] = queue.Queue(MAX_WAITING_CLIPS)
@@ -180,8 +187,24 @@ class Agent:
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._error: DeviceError | None = None
 
+    @property
+    def n_waiting_clips(self) -> int:
+        """How many clips are recorded and not classified yet."""
+        return self._clips.qsize()
+
+    @property
+    def lag_s(self) -> float | None:
+        """How long the last label came after the end of its clip; None where none did, or files are replayed."""
+        return self._lag_s
+
+    @property
+    def failed_duties(self) -> Mapping[str, int]:
+        """How often duties failed."""
+        return self._supervision.n_failures
+
     def _own_duties(self) -> Iterator[Duty]:
         parts = self._parts
+        yield from Reports(parts, self.health).duties()
         if parts.levels is not None:
             minutes = MinuteReports(
                 parts.levels, facts=parts.facts, timeline=parts.timeline, outbox=parts.outbox, publisher=parts.publisher
@@ -360,6 +383,9 @@ class Agent:
         draft = Draft(LABEL, dump_message(label), identity=identity, span=span, is_stored=label.audio.kept)
         parts.outbox.put(draft)
         self._counters.labels_written += 1
+        if parts.source.is_live:
+            n_since = parts.ring.arrival.n_samples - timed.clip.start_sample - len(timed.clip.samples)
+            self._lag_s = max(0.0, n_since / parts.facts.rate_hz)
         parts.publisher.wake()
         _log_label(label)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sonyc_contract.errors import ConfigError, ContractError
 from sonyc_contract.messages import ClockQuality
-from sonyc_device.assembly import make_classifier, make_messenger
+from sonyc_device.assembly import make_classifier
 from sonyc_device.capture.assembly import microphone_settings
 from sonyc_device.capture.microphone import PortAudio
 from sonyc_device.classification import native_messages_muted
@@ -20,6 +20,7 @@ from sonyc_device.config import CaptureKind, NodeConfig, StoreMode, load_config
 from sonyc_device.errors import CaptureError, DeviceError, MessengerError, NotRunningError
 from sonyc_device.keeping_up import MAX_LOAD, Speed, measure_speed
 from sonyc_device.listening import LISTEN_S, listen, what_is_wrong
+from sonyc_device.messaging.assembly import make_messenger
 from sonyc_device.messaging.messenger import Acknowledged, Event, Refused
 from sonyc_device.preflight import Finding, State, check_node
 from sonyc_device.running.status import read_status

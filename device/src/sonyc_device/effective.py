@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -12,8 +13,9 @@ from sonyc_contract.errors import ConfigError
 from sonyc_contract.files import sha256_hex
 from sonyc_contract.levels import Level
 from sonyc_contract.messages import PerSomeClasses
+from sonyc_contract.reports import SettingsInEffect
 from sonyc_contract.settings import Settings, describe
-from sonyc_device.config import NodeConfig, StoreMode
+from sonyc_device.config import CaptureMode, NodeConfig, StoreMode
 
 HASH_CHARS: Final = 16
 
@@ -26,11 +28,13 @@ class Overrides(Settings):
     Attributes:
         level: Of `[store]`.
         store_mode: Of `[store]`.
+        capture_mode: Of `[capture]`.
         thresholds: By class; classes that are not named keep the bundle's.
     """
 
     level: Level | None = None
     store_mode: StoreMode | None = None
+    capture_mode: CaptureMode | None = None
     thresholds: PerSomeClasses | None = None
 
 
@@ -41,12 +45,28 @@ class Effective:
     Attributes:
         config: The node's file, with what commands changed.
         thresholds: By class, where they are not the bundle's.
-        config_hash: The same for two nodes that differ in nothing but their id.
+        overridden: What commands changed, as keys of the file.
     """
 
     config: NodeConfig
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    config_hash: str = ""
+    overridden: tuple[str, ...] = ()
+
+    @cached_property
+    def config_hash(self) -> str:
+        """16 hexadecimal digits, the same for two nodes that differ in nothing but their id."""
+        return config_hash(self.config, self.thresholds)
+
+    def said(self) -> SettingsInEffect:
+        """Give what messages say of it."""
+        return SettingsInEffect(
+            level=self.config.store.level,
+            store_mode=self.config.store.mode,
+            capture_mode=self.config.capture.mode,
+            thresholds=dict(self.thresholds),
+            overridden=self.overridden,
+            config_hash=self.config_hash,
+        )
 
 
 class InEffect:
@@ -72,10 +92,12 @@ def effective_of(config: NodeConfig, overrides: Overrides | None = None) -> Effe
         ConfigError: the file could not have it so: a store mode that it does not permit, for example.
     """
     overrides = overrides or Overrides()
-    store = {"level": overrides.level, "mode": overrides.store_mode}
-    changed = config.model_copy(update={"store": _with(config.store, store)})
-    thresholds = dict(overrides.thresholds or {})
-    return Effective(changed, thresholds, config_hash(changed, thresholds))
+    store = _with(config.store, {"level": overrides.level, "mode": overrides.store_mode})
+    capture = _with(config.capture, {"mode": overrides.capture_mode})
+    changed = config.model_copy(update={"store": store, "capture": capture})
+    names = {"level": "store.level", "store_mode": "store.mode", "capture_mode": "capture.mode"}
+    overridden = [names.get(key, key) for key in Overrides.model_fields if getattr(overrides, key) is not None]
+    return Effective(changed, dict(overrides.thresholds or {}), tuple(overridden))
 
 
 def require_head(effective: Effective, bundle: Bundle) -> None:

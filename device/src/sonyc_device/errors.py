@@ -7,6 +7,7 @@ DeviceError
 │   └── StoreFullError        there is no room for it under the limits that are set
 ├── OutboxError           a label cannot be kept for publishing
 │   └── OutboxVersionError    the outbox was made by a newer agent
+├── CommandError          what was commanded cannot be kept
 ├── MessengerError        the broker is not reached, refuses, or is lost
 ├── StatusError           what the agent is doing cannot be found out
 │   └── NotRunningError       no agent runs
@@ -47,6 +48,10 @@ class OutboxError(DeviceError):
 
 class OutboxVersionError(OutboxError):
     """The outbox was made by a newer agent; it is left alone."""
+
+
+class CommandError(DeviceError):
+    """What was commanded cannot be kept."""
 
 
 class MessengerError(DeviceError):

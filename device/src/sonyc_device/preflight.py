@@ -12,7 +12,6 @@ from sonyc_contract.bundle import Bundle, read_bundle
 from sonyc_contract.errors import AudioError, ConfigError, ContractError
 from sonyc_contract.golden import self_test
 from sonyc_contract.runtime import runtime_version
-from sonyc_device.assembly import make_messenger
 from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import microphone_settings
 from sonyc_device.capture.audio_files import find_audio
@@ -20,6 +19,7 @@ from sonyc_device.capture.microphone import check_microphone
 from sonyc_device.classification import native_messages_muted, require_storage_rate
 from sonyc_device.config import CaptureKind, NodeConfig, StoreMode, load_config
 from sonyc_device.errors import DeviceError, MessengerError, StoreError
+from sonyc_device.messaging.assembly import make_messenger
 
 
 class State(StrEnum):

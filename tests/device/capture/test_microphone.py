@@ -50,7 +50,7 @@ def test_what_is_played_is_recorded_without_a_gap(
 ) -> None:
     played = noise(PLAYED_S, RATE_HZ, seed=7)
     wav = write_wav(tmp_path / "played.wav", played, RATE_HZ)
-    with Subscriber(mosquitto.port, "sonyc/#") as subscriber:
+    with Subscriber(mosquitto.port, "sonyc/v1/+/label") as subscriber:
         agent.start()
         agent.wait_for_record("recording")
         assert pulse_source.play(wav).wait(60) == 0

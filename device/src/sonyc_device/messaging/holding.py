@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import count, islice
+from pathlib import Path
 from typing import Final, TypeVar
 
 from sonyc_device.errors import OutboxError, OutboxVersionError
@@ -95,6 +96,11 @@ class HoldingOutbox:
     def n_held(self) -> int:
         """How many messages wait in memory."""
         return len(self._held)
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a file lies that was found corrupt and replaced, else None."""
+        return self._disk.set_aside if self._disk else None
 
     @property
     def problem(self) -> str:

@@ -45,26 +45,35 @@ class Login:
 class MqttMessenger:
     """Connects to one broker, each time with MQTT 5 first.
 
-    3.1.1 is not kept to for good: in it a broker acknowledges what it forbids, and drops it (mosquitto 2.0 does).
+    3.1.1 is not kept to where the broker refuses 5: in it a broker acknowledges what it forbids, and drops it, as
+    mosquitto 2.0 does. It is kept to where the broker does not even answer in 5: amqtt takes a last will in it for the
+    length of something, and waits for the rest.
     """
 
     def __init__(self, login: Login, *, max_in_flight: int, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         self._login = login
         self._max_in_flight = max_in_flight
         self._connect_timeout_s = connect_timeout_s
+        self._is_deaf_to_5 = False
 
     def connect(self, deliver: Callable[[Event], None], *, will: Will | None = None) -> Link:
-        """Connect with MQTT 5; where the broker refuses that version, with 3.1.1.
+        """Connect with MQTT 5; where the broker refuses that version or does not answer, with 3.1.1.
 
         Raises:
             MessengerError: the broker is not reached, does not answer in time, or refuses; or a file for TLS cannot be
                 used.
         """
-        try:
-            return self._connect_with("MQTTv5", deliver, will)
-        except _VersionRefusedError as error:
-            _LOGGER.info("%s; trying MQTT 3.1.1", error)
-        return self._connect_with("MQTTv311", deliver, will)
+        if not self._is_deaf_to_5:
+            try:
+                return self._connect_with("MQTTv5", deliver, will)
+            except (_VersionRefusedError, _NoAnswerError) as error:
+                _LOGGER.info("%s; trying MQTT 3.1.1", error)
+                is_deaf = isinstance(error, _NoAnswerError)
+        else:
+            self._is_deaf_to_5, is_deaf = False, True
+        link = self._connect_with("MQTTv311", deliver, will)
+        self._is_deaf_to_5 = is_deaf
+        return link
 
     def _connect_with(self, version: str, deliver: Callable[[Event], None], will: Will | None) -> Link:
         link = _PahoLink(self._login, version, self._max_in_flight, deliver, will)
@@ -79,6 +88,10 @@ class MqttMessenger:
 
 class _VersionRefusedError(MessengerError):
     """The broker does not speak this version of the protocol, or hung up instead of saying so."""
+
+
+class _NoAnswerError(MessengerError):
+    """The broker accepted the connection, and then said nothing."""
 
 
 class _PahoLink:
@@ -123,7 +136,7 @@ class _PahoLink:
         try:
             answer = self._answers.get(timeout=timeout_s)
         except queue.Empty:
-            raise MessengerError(
+            raise _NoAnswerError(
                 f"broker {name} accepted the connection but did not answer in {timeout_s:g} s"
             ) from None
         if answer.refusal:

@@ -181,3 +181,8 @@ def ranges(connection: sqlite3.Connection, limit: int) -> list[EvictedRange]:
         "SELECT id, session, first_seq, last_seq, n_labels FROM evicted_range ORDER BY id LIMIT ?", (limit,)
     )
     return [EvictedRange(*row) for row in rows]
+
+
+def forget_range(connection: sqlite3.Connection, evicted: EvictedRange) -> None:
+    """Delete a range that is reported; one that has grown meanwhile stays, and is reported again."""
+    connection.execute("DELETE FROM evicted_range WHERE id = ? AND n_labels = ?", (evicted.row_id, evicted.n_labels))
