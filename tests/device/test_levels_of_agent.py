@@ -1,6 +1,8 @@
 """Sound levels of a running agent: in its labels and on its own topic, calibrated or not, or not at all."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from sonyc_contract.messages import LabelEvent, MinuteLevel
 from sonyc_device.cli import main
 from support.agents import AgentProcess, write_toml
-from support.broker import Mosquitto
+from support.broker import Mosquitto, free_port
 from support.processes import wait_until
 from support.signals import noise, write_wav
 from support.subscriber import Subscriber
@@ -136,3 +138,26 @@ def test_damaged_calibration_does_not_keep_the_agent_from_running(
     labels, _ = heard(agent, mosquitto, n=6)
     assert {label.sound_level.unit for label in labels} == {"dBFS"}
     assert [record for record in agent.records if "sound levels are in dBFS" in record["message"]]
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_what_is_off_is_not_loaded_and_what_is_on_is_light(enabled: bool, tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "scene.wav", noise(3, RATE_HZ), RATE_HZ)
+    tables = {
+        "node_id": "node-1",
+        "state_folder": "state",
+        "capture": {"source": "files", "files": [str(wav)], "speed": 0},
+        "level": {"enabled": enabled},
+        "mqtt": {"port": free_port()},
+    }
+    config = write_toml(tmp_path / "node.toml", tables)
+    code = (
+        "import sys; from sonyc_device.cli import main; "
+        f"main(['run', '--config', {str(config)!r}, '--drain-timeout', '0']); "
+        "print(*(name for name in sys.modules if name.startswith(('sonyc_device.level', 'scipy.signal'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert '"message": "finished"' in done.stderr
+    loaded = set(done.stdout.split())
+    assert "scipy.signal" not in loaded  # 55 MB
+    assert bool(loaded) == enabled
