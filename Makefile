@@ -25,7 +25,7 @@ define make_venv
 	@$(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: help setup openl3 demo system-packages test test-all test-slow soak bench-trainer check lock schemas clean
+.PHONY: help setup openl3 demo system-packages test test-all test-slow soak bench-trainer bench-level check lock schemas clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ soak: setup system-packages ## run the agent at real time and measure it: make s
 
 bench-trainer: setup openl3 ## clips per second of every stage, and OpenL3 against its own package: make bench-trainer CLIPS=60
 	@PYTHONPATH=tests $(BIN)/python tests/bench/bench_trainer.py --clips $(or $(CLIPS),60)
+
+bench-level: setup ## what sound levels cost in processor time and memory: make bench-level SECONDS=60
+	@PYTHONPATH=tests $(BIN)/python tests/bench/bench_level.py --seconds $(or $(SECONDS),60)
 
 check: .venv/.dev ## format, lint and types, under two minutes
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: $(BIN)/ruff format ."; exit 1; }
