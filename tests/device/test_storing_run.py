@@ -13,12 +13,11 @@ from sonyc_contract.audio import from_int16, read_audio, resample, to_int16
 from sonyc_contract.bundle import read_bundle
 from sonyc_contract.labels import LABELS
 from sonyc_contract.messages import AudioReason, LabelEvent
-from sonyc_contract.stored import load_sidecar
+from sonyc_contract.stored import fingerprint, load_sidecar
 from sonyc_device.capture.audio_files import find_audio
 from sonyc_device.classification import Classifier
 from sonyc_device.config import NodeConfig, StoreSettings
 from sonyc_device.storing.policy import draw
-from sonyc_device.storing.sealing import fingerprint
 from support.agents import AgentProcess
 from support.broker import Mosquitto
 from support.disks import small_disk

@@ -14,6 +14,8 @@ from sonyc_contract.settings import describe
 SEALED_SUFFIX: Final = ".age"
 """What is put behind the name of a clip that is encrypted with age."""
 
+FINGERPRINT_CHARS: Final = 16
+
 _CLIP_NAME = re.compile(r"[0-9a-f]{16}-[1-9][0-9]*\.(mp3|flac)")
 
 
@@ -25,6 +27,16 @@ def is_sealed(path: Path) -> bool:
 def sidecar_path(audio: Path) -> Path:
     """Where the sidecar of a stored clip lies, sealed or not: the clip's name, ending in `.json`."""
     return (audio.with_suffix("") if is_sealed(audio) else audio).with_suffix(".json")
+
+
+def fingerprint(recipient: str) -> str:
+    """Give what names an age recipient in a sidecar: the first 16 hexadecimal digits of the SHA-256 of its text."""
+    return sha256_hex(recipient.encode())[:FINGERPRINT_CHARS]
+
+
+def is_sealed_clip(path: Path) -> bool:
+    """Whether a file's name is that of a clip that an agent stored, and sealed."""
+    return is_sealed(path) and _CLIP_NAME.fullmatch(path.stem) is not None
 
 
 def refuse_sealed(path: Path) -> None:

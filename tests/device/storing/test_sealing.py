@@ -8,9 +8,10 @@ import pyrage
 import pytest
 
 from sonyc_contract.errors import ConfigError
+from sonyc_contract.stored import fingerprint
 from sonyc_device.config import StoreSettings
 from sonyc_device.errors import StoreError
-from sonyc_device.storing.sealing import Clear, Sealer, fingerprint, make_form
+from sonyc_device.storing.sealing import Clear, Sealer, make_form
 from support.system_packages import require_system
 
 AUDIO = bytes(range(256)) * 300

@@ -13,11 +13,11 @@ import pytest
 
 from sonyc_contract.files import sha256_hex
 from sonyc_contract.messages import ClockQuality, Sealed
-from sonyc_contract.stored import load_sidecar, read_sidecar
+from sonyc_contract.stored import fingerprint, load_sidecar, read_sidecar
 from sonyc_device.errors import StoreError, StoreFullError
 from sonyc_device.storing.entries import Cause
 from sonyc_device.storing.eviction import Limits
-from sonyc_device.storing.sealing import Clear, Sealer, fingerprint
+from sonyc_device.storing.sealing import Clear, Sealer
 from sonyc_device.storing.space import Space
 from sonyc_device.storing.store import ClipStore, Place
 from support.stored_clips import SESSION, FakeClock, check_store, mp3, numbers, occupied, sidecar_of

@@ -1,14 +1,12 @@
 """Encrypts clips to the operator's age recipients, before they reach the disk."""
 
-import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from sonyc_contract.errors import ConfigError
+from sonyc_contract.stored import fingerprint
 from sonyc_device.config import StoreSettings
 from sonyc_device.errors import StoreError
-
-FINGERPRINT_CHARS: Final = 16
 
 
 class Clear:
@@ -61,11 +59,6 @@ def make_form(store: StoreSettings) -> Sealer | Clear | None:
     if store.recipients:
         return Sealer(store.recipients)
     return Clear() if store.clear else None
-
-
-def fingerprint(recipient: str) -> str:
-    """Give what names a recipient in a sidecar: short, and the same wherever it is computed."""
-    return hashlib.sha256(recipient.encode()).hexdigest()[:FINGERPRINT_CHARS]
 
 
 def _import_pyrage() -> Any:
