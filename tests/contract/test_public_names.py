@@ -40,7 +40,8 @@ _PUBLIC = {
     "runtime": "Interpreter Runtime TfliteInterpreter open_interpreter runtime_version",
     "schemas": "SCHEMA_FILES main schema_text write_schemas",
     "settings": "Settings describe load_toml",
-    "stored": "FINGERPRINT_CHARS SEALED_SUFFIX fingerprint is_sealed is_sealed_clip load_sidecar read_sidecar refuse_sealed sidecar_path",
+    "stored": """FINGERPRINT_CHARS SEALED_SUFFIX fingerprint is_sealed is_sealed_clip load_sidecar read_sidecar
+        refuse_sealed sidecar_path""",
 }
 
 

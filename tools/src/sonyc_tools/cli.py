@@ -1,4 +1,4 @@
-"""`sonyc-tools`: parses, wires, and maps errors to exit codes (0 ok, 1 failure, 2 usage)."""
+"""`sonyc-tools`: parses, wires, and maps errors to exit codes (0 ok, 1 failure, 2 usage, 3 degraded)."""
 
 import sys
 from pathlib import Path
@@ -19,11 +19,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """Keep the commands' names, though there is one only."""
-
-
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for what the demo makes.")] = Path("out/demo"),
@@ -32,6 +27,22 @@ def demo(
     from sonyc_tools.demo import run_demo
 
     raise typer.Exit(run_demo(out))
+
+
+@app.command()
+def unseal(
+    clips: Annotated[list[Path], typer.Argument(help="Sealed clips, and folders of them.", show_default=False)],
+    identity: Annotated[Path, typer.Option(help="The key file that age-keygen wrote.", show_default=False)],
+    output: Annotated[Path, typer.Option(help="Folder for the opened clips; made if missing.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts and errors as JSON.")] = False,
+) -> None:
+    """Open clips that nodes sealed, and check every digest. Nothing is overwritten; run it again to go on.
+
+    Exit codes: 0 all are open, 1 none is, 3 some are not.
+    """
+    from sonyc_tools.unsealing import unseal_all
+
+    raise typer.Exit(unseal_all(clips, identity, output, as_json=as_json))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,6 +3,8 @@
 ToolsError
 ├── BrokerError     the demo's embedded broker did not start
 ├── FolderError     a folder for results cannot be used
+├── KeyFileError    a key file cannot be used
+├── UnsealError     a sealed clip cannot be opened
 └── ProcessError    a program that a command drives ended with an error
 """
 
@@ -17,6 +19,14 @@ class BrokerError(ToolsError):
 
 class FolderError(ToolsError):
     """A folder for results cannot be used."""
+
+
+class KeyFileError(ToolsError):
+    """A key file cannot be used."""
+
+
+class UnsealError(ToolsError):
+    """A sealed clip cannot be opened."""
 
 
 class ProcessError(ToolsError):
