@@ -16,6 +16,8 @@ from support.processes import wait_until
 
 RATE_HZ = 1000
 BLOCK = np.arange(100, dtype=np.int16)
+# The watch looks at its clock every 10 ms, and that only moves when a test says so.
+PATIENCE = Patience(0.01, give_up_after_s=3.0, opening_s=0.0, first_pause_s=0.01, max_pause_s=0.02)
 
 
 @dataclass
@@ -79,14 +81,14 @@ class Bench:
     """A watched microphone into a ring, with a clock that only the test moves."""
 
     now_s: float = 100.0
+    patience: Patience = PATIENCE
     system: FakeSystem = field(default_factory=FakeSystem)
     liveness: Liveness = field(default_factory=lambda: Liveness("'street'"))
 
     def __post_init__(self) -> None:
         self.system.may_open.set()
         self.ring = Ring(100 * RATE_HZ)
-        # It looks at its clock every 10 ms, and that only moves when the test says so.
-        ladder = Ladder(Patience(0.01, give_up_after_s=3.0, opening_s=0.0, first_pause_s=0.01, max_pause_s=0.02))
+        ladder = Ladder(self.patience)
         self.source = WatchedSource(
             self.system, ladder, rate_hz=RATE_HZ, liveness=self.liveness, monotonic=lambda: self.now_s
         )
@@ -256,6 +258,35 @@ def test_sound_system_that_hangs_does_not_keep_the_agent_from_leaving(bench: Ben
     bench.source.stop()
     assert bench.system.is_abandoned
     assert isinstance(bench.ring.read(1), End)
+
+
+def test_row_12_sound_system_that_hangs_ends_the_source_with_all_that_was_lost() -> None:
+    bench = Bench(patience=Patience(0.01, give_up_after_s=0.05, opening_s=0.0, hung_s=0.2))
+    bench.source.start(bench.ring)
+    bench.wait_for_opening(1).opened.write(BLOCK)
+    bench.system.may_open.clear()
+    bench.now_s += 0.02
+    wait_until(lambda: bench.liveness.state is MicrophoneState.MISSING, what="the silence to be noticed")
+    bench.now_s += 5.0
+    items = bench.read_all()
+    assert isinstance(items[-1], End)
+    assert str(items[-1].error) == "no sample has come from 'street' for 0 s; the sound system hangs"
+    assert sum(length for cause, _, length in spans(items) if cause == "stalled") == 5020
+    bench.system.may_open.set()
+    bench.source.stop()
+
+
+def test_guard_against_a_hanging_sound_system_lets_one_alone_that_delivers() -> None:
+    bench = Bench(patience=Patience(30.0, give_up_after_s=0.05, opening_s=0.0, hung_s=0.05))
+    bench.source.start(bench.ring)
+    microphone = bench.wait_for_opening(1)
+    microphone.opened.write(BLOCK)
+    wait_until(lambda: bench.liveness.state is MicrophoneState.DELIVERING, what="the state")
+    guards = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    wait_until(lambda: not any(guard.is_alive() for guard in guards), what="the guard to be gone")
+    microphone.opened.write(BLOCK)
+    bench.source.stop()
+    assert spans(bench.read_all()) == [("block", 0, 100), ("block", 100, 100)]
 
 
 def test_sound_system_that_cannot_look_anew_is_tried_again(bench: Bench) -> None:

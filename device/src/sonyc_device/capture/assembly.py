@@ -22,7 +22,6 @@ from sonyc_device.clock import Clock
 from sonyc_device.config import CaptureKind, CaptureSettings
 
 RING_S: Final = 10.0
-HUNG_AFTER_S: Final = 30.0
 MIN_CLIP_S: Final = 1.0
 """What is left before a gap must be about one window of the recogniser to be worth a label."""
 
@@ -62,14 +61,9 @@ def microphone_settings(settings: CaptureSettings) -> MicrophoneSettings:
 
 
 def make_ring(settings: CaptureSettings, *, monotonic: Callable[[], float] = time.monotonic) -> Ring:
-    """Make the ring that fits a source; its own patience is for a sound system that hangs, and the watch with it."""
+    """Make the ring that fits a source."""
     is_live = settings.source is CaptureKind.MICROPHONE
-    return Ring(
-        round(RING_S * settings.rate_hz),
-        waits_when_full=not is_live,
-        stalled_after_s=settings.give_up_after_s + settings.stalled_after_s + HUNG_AFTER_S if is_live else None,
-        monotonic=monotonic,
-    )
+    return Ring(round(RING_S * settings.rate_hz), waits_when_full=not is_live, monotonic=monotonic)
 
 
 def make_timeline(settings: CaptureSettings, ring: Ring, clock: Clock) -> Timeline:

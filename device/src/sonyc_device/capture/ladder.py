@@ -35,6 +35,7 @@ class Patience:
         stalled_after_s: For how long no sample may come before something is tried.
         give_up_after_s: For how long no sample may come in all.
         opening_s: What a device may take in addition before its first sample; measured, 1.6 s through a sound server.
+        hung_s: How much later than it should have given up the sound system is taken to hang.
         first_pause_s: The shortest pause.
         max_pause_s: The longest.
     """
@@ -42,6 +43,7 @@ class Patience:
     stalled_after_s: float
     give_up_after_s: float
     opening_s: float = 5.0
+    hung_s: float = 30.0
     first_pause_s: float = 1.0
     max_pause_s: float = 60.0
 
@@ -57,6 +59,11 @@ class Ladder:
         """Take how patient to be."""
         self._patience = patience
         self._n_steps = 0
+
+    @property
+    def hung_after_s(self) -> float:
+        """After how long without a sample the sound system must hang, because the last step was not taken."""
+        return self._patience.give_up_after_s + self._patience.opening_s + self._patience.hung_s
 
     def allowed_silence_s(self, *, has_delivered: bool) -> float:
         """For how long no sample may come since the last one, or since the device was opened."""

@@ -96,6 +96,7 @@ class WatchedSource:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._delivery: Delivery | None = None
+        self._guard = threading.Timer(0.0, lambda: None)
 
     @property
     def is_live(self) -> bool:
@@ -111,6 +112,7 @@ class WatchedSource:
     def stop(self) -> None:
         """Deliver no more, and end the sink."""
         self._stopping.set()
+        self._guard.cancel()
         if self._delivery is None or self._thread is None:
             return
         self._delivery.end()
@@ -126,38 +128,63 @@ class WatchedSource:
             delivery.end(error)
         except Exception as error:  # noqa: BLE001 - the agent must hear of it, whatever it is
             delivery.end(CaptureError(f"watching the microphone failed: {error!r}"))
+        finally:
+            self._guard.cancel()
 
     def _keep_delivering(self, delivery: Delivery) -> None:
         heard_s = self._monotonic()
+        self._guard = self._set_guard(delivery)
         while not self._stopping.is_set():
-            stream = self._use_stream(delivery)
+            stream, source = self._open(delivery)
+            self._await_silence(stream)
+            delivery.close(stream)
             if self._stopping.is_set():
+                source.stop()
                 return
-            heard_s = stream.last_s or heard_s
-            silent_s = self._monotonic() - heard_s
-            step = self._ladder.climb(delivered_s=stream.delivered_s, silent_s=silent_s)
+            if stream.last_s is not None:
+                heard_s = stream.last_s
+                self._guard = self._set_guard(delivery)
+            step = self._ladder.climb(delivered_s=stream.delivered_s, silent_s=self._monotonic() - heard_s)
             self._note(step, stream)
             delivery.lose()
-            if step.rung is Rung.GIVE_UP:
-                raise CaptureStalledError(
-                    f"no sample has come from {self._liveness.microphone} for {silent_s:.0f} s; {self._liveness.detail}"
-                )
-            if self._stopping.wait(step.pause_s):
-                return
-            if step.rung is Rung.RESCAN:
-                self._rescan()
+            source.stop()
+            self._take(step, silent_s=self._monotonic() - heard_s)
 
-    def _use_stream(self, delivery: Delivery) -> Stream:
-        """Open the microphone, and close it when it delivers no more."""
+    def _open(self, delivery: Delivery) -> tuple[Stream, AudioSource]:
         stream, source = delivery.new_stream(), self._system.open()
         try:
             source.start(stream)
         except CaptureError as error:
             stream.end(error)
-        self._await_silence(stream)
-        delivery.close(stream)
-        source.stop()
-        return stream
+        return stream, source
+
+    def _take(self, step: Step, *, silent_s: float) -> None:
+        """Take a step of the ladder, up to where the microphone is opened again.
+
+        Raises:
+            CaptureStalledError: it is the last one.
+        """
+        if step.rung is Rung.GIVE_UP:
+            raise CaptureStalledError(f"{self._describe(silent_s)}; {self._liveness.detail}")
+        if self._stopping.wait(step.pause_s) or step.rung is not Rung.RESCAN:
+            return
+        try:
+            self._system.rescan()
+        except CaptureError as error:
+            _LOGGER.warning("cannot look for microphones anew: %s", error)
+
+    def _set_guard(self, delivery: Delivery) -> threading.Timer:
+        """End the sink from outside, should the sound system hang in one of its functions."""
+        self._guard.cancel()
+        hung_after_s = self._ladder.hung_after_s
+        error = CaptureStalledError(f"{self._describe(hung_after_s)}; the sound system hangs")
+        guard = threading.Timer(hung_after_s, delivery.end, (error,))
+        guard.daemon = True
+        guard.start()
+        return guard
+
+    def _describe(self, silent_s: float) -> str:
+        return f"no sample has come from {self._liveness.microphone} for {silent_s:.0f} s"
 
     def _await_silence(self, stream: Stream) -> None:
         opened_s = self._monotonic()
@@ -170,12 +197,6 @@ class WatchedSource:
                 return
             stream.news.wait(left_s)
             stream.news.clear()
-
-    def _rescan(self) -> None:
-        try:
-            self._system.rescan()
-        except CaptureError as error:
-            _LOGGER.warning("cannot look for microphones anew: %s", error)
 
     def _note(self, step: Step, stream: Stream) -> None:
         liveness = self._liveness
@@ -192,3 +213,4 @@ class WatchedSource:
         if self._liveness.state is MicrophoneState.MISSING:
             _LOGGER.info("microphone delivers again")
         self._liveness.state, self._liveness.detail = MicrophoneState.DELIVERING, ""
+        self._guard.cancel()
