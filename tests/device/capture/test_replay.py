@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
+from sonyc_contract.audio import to_int16
 from sonyc_contract.messages import LabelEvent
 from support.agents import AgentProcess, n_samples
 from support.broker import Mosquitto
@@ -27,11 +29,11 @@ def replay(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., tuple
     """Replays so many times the same 20 s, and gives the agent at its end with its labels."""
     agents: list[AgentProcess] = []
 
-    def run(n_times: int, **capture: Any) -> tuple[AgentProcess, list[LabelEvent]]:
-        wav = write_wav(tmp_path / "street.wav", noise(FILE_S, RATE_HZ), RATE_HZ)
+    def run(n_times: int, *, rate_hz: int = RATE_HZ, **capture: Any) -> tuple[AgentProcess, list[LabelEvent]]:
+        wav = write_wav(tmp_path / "street.wav", noise(FILE_S, rate_hz), rate_hz)
         tables = {
             "capture": {
-                "source": "files", "files": [str(wav)] * n_times, "rate_hz": RATE_HZ, "clip_s": CLIP_S, "speed": 0,
+                "source": "files", "files": [str(wav)] * n_times, "rate_hz": rate_hz, "clip_s": CLIP_S, "speed": 0,
                 **capture,
             },
             "store": {"mode": "all", "clear": True, "level": "pcm", "folder": "clips"},
@@ -79,3 +81,16 @@ def test_sampled_clips_are_all_that_is_classified_and_stored(
     gaps_s = np.diff(starts) - CLIP_S
     assert gaps_s.min() >= 0
     assert len(set(gaps_s)) > len(gaps_s) / 2  # they are drawn, not periodic
+
+
+def test_row_15_every_clip_holds_the_samples_that_its_label_names(
+    replay: Callable[..., tuple[AgentProcess, list[LabelEvent]]],
+) -> None:
+    agent, labels = replay(6, rate_hz=STORAGE_RATE_HZ, mode="sampled", mean_gap_s=5.0)
+    recorded = np.tile(to_int16(noise(FILE_S, STORAGE_RATE_HZ)), 6)
+    assert len(labels) >= 3
+    for label, path in zip(labels, agent.clips, strict=True):
+        samples, _ = soundfile.read(path, dtype="int16")
+        start = label.sample_index
+        assert path.stem == label.clip_id
+        np.testing.assert_array_equal(samples, recorded[start : start + len(samples)])
