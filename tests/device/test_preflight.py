@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sonyc_contract.bundle import read_bundle
@@ -101,6 +102,22 @@ def test_microphone_is_asked(check: Check, pulse_source: PulseSource) -> None:
     assert findings["microphone"] == ("ok", "can record from 'pulse' at 48000 Hz, 1 channel(s)")
     code, findings = check(capture={"device": "no such thing"})
     assert (code, findings["microphone"][0]) == (1, "failure")
+
+
+def test_sound_level_says_whether_it_is_calibrated(
+    check: Check, tmp_path: Path, mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = {"level": {"enabled": True}, "mqtt": {"host": mosquitto.host, "port": mosquitto.port}}
+    code, findings = check(**tables)
+    assert (code, findings["sound level"]) == (0, ("ok", "in dBFS: files, channel 1, was never calibrated"))
+    tone = 0.05 * np.sin(2 * np.pi * 1_000 * np.arange(6 * 48_000) / 48_000)
+    wav = write_wav(tmp_path / "calibrator.wav", tone.astype(np.float32), 48_000)
+    assert main(["calibrate", "--config", str(tmp_path / "node.toml"), str(wav)]) == 0
+    capsys.readouterr()
+    assert check(**tables)[1]["sound level"][1].startswith("in dB re 20 uPa: calibrated ")
+    (tmp_path / "state" / "calibration.json").write_text("{")
+    code, findings = check(**tables)
+    assert (code, findings["sound level"][0]) == (3, "warning")
 
 
 def test_plain_output_is_one_line_per_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

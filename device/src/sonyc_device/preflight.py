@@ -18,7 +18,7 @@ from sonyc_device.capture.audio_files import find_audio
 from sonyc_device.capture.microphone import check_microphone
 from sonyc_device.classification import native_messages_muted, require_storage_rate
 from sonyc_device.config import CaptureKind, NodeConfig, StoreMode, load_config
-from sonyc_device.errors import DeviceError, MessengerError, StoreError
+from sonyc_device.errors import CalibrationError, DeviceError, MessengerError, StoreError
 from sonyc_device.messaging.assembly import make_messenger
 
 
@@ -63,6 +63,8 @@ def _check_all(config: NodeConfig) -> Iterator[Finding]:
     yield _finding("state folder", lambda: _check_writable(config.state_folder))
     if config.store.mode is not StoreMode.NONE:
         yield _finding("store folder", lambda: _check_writable(config.store.folder))
+    if config.level.enabled:
+        yield _check_sound_level(config)
     yield _finding("broker", lambda: _check_broker(config))
 
 
@@ -136,6 +138,25 @@ def _unreadable(files: list[Path]) -> Iterator[AudioError]:
                     pass
         except AudioError as error:
             yield error
+
+
+def _check_sound_level(config: NodeConfig) -> Finding:
+    from sonyc_device.level.calibration import microphone_name, read_history
+
+    name, channel = microphone_name(config.capture), config.capture.channel
+    try:
+        made = read_history(config.state_folder).newest(name, channel)
+    except CalibrationError as error:
+        return Finding(
+            "sound level", State.WARNING, f"will be in dBFS: {error}", "sonyc-device calibrate begins it anew"
+        )
+    if made is None:
+        return Finding("sound level", State.OK, f"in dBFS: {name}, channel {channel}, was never calibrated")
+    return Finding(
+        "sound level",
+        State.OK,
+        f"in dB re 20 uPa: calibrated {made.utc:%Y-%m-%d}, full scale is {made.offset_db:.1f} dB",
+    )
 
 
 def _check_writable(folder: Path) -> str:

@@ -13,7 +13,6 @@ from sonyc_contract.messages import BANDS_HZ
 from sonyc_device.level.bands import MID_HZ, BandBank, G, design, n_bands
 from sonyc_device.level.sections import response
 
-EXPONENTS = np.array([0.0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 1.0, 2.0, 3.0, 4.0])
 LEAST_INSIDE = -0.4
 LEAST_OUTSIDE = {0.5: 1.2, 1.0: 16.6, 2.0: 40.5, 3.0: 60.0, 4.0: 70.0}
 MOST = {0.0: 0.4, 1 / 8: 0.5, 1 / 4: 0.7, 3 / 8: 1.4, 0.5: 5.3}
@@ -23,6 +22,12 @@ RATES_HZ = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_00
 def third_octave(exponents: np.ndarray) -> np.ndarray:
     """Frequency above the middle of a third-octave band, as a multiple of it, for an exponent of Table 1."""
     return 1 + (G ** (1 / 6) - 1) / (G ** (1 / 2) - 1) * (G**exponents - 1)
+
+
+def joined(exponents: np.ndarray, limits: dict[float, float]) -> np.ndarray:
+    """Limits between those of Table 1, on lines over log frequency."""
+    at = np.log(third_octave(np.array(list(limits))))
+    return np.interp(np.log(third_octave(exponents)), at, list(limits.values()))
 
 
 def aliased(frequencies_hz: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -64,10 +69,10 @@ def test_every_band_is_class_1(rate_hz: int) -> None:
             frequencies_hz = MID_HZ[band] * multiple
             heard = frequencies_hz < rate_hz / 2
             attenuation = attenuation_db(band, rate_hz, frequencies_hz[heard])
-            least = np.interp(exponents[heard], list(LEAST_OUTSIDE), list(LEAST_OUTSIDE.values()))
+            least = joined(exponents[heard], LEAST_OUTSIDE)
             is_inside = exponents[heard] < 0.5
             assert (attenuation >= np.where(is_inside, LEAST_INSIDE, least)).all(), MID_HZ[band]
-            most = np.interp(exponents[heard], list(MOST), list(MOST.values()))
+            most = joined(exponents[heard], MOST)
             assert (attenuation <= np.where(is_inside, most, np.inf)).all(), MID_HZ[band]
 
 
