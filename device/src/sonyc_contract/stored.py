@@ -78,9 +78,10 @@ def load_sidecar(audio: Path) -> StoredClip:
     try:
         return StoredClip.model_validate_json(path.read_bytes())
     except OSError as error:
+        way_out = "" if is_sealed(audio) else ", or rename the audio to classify it as any other file"
         raise AudioError(
             f"{audio}: a stored clip without its sidecar {path.name}, which says at what level it was stored: copy it "
-            "too, or rename the audio to classify it as any other file"
+            f"too{way_out}"
         ) from error
     except ValidationError as error:
         raise AudioError(f"{path}: not a clip's sidecar: {describe(error)}") from error

@@ -17,7 +17,7 @@ from sonyc_contract.errors import AudioError, BundleError
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Recogniser, Scores
 from sonyc_contract.runtime import Runtime
-from sonyc_contract.stored import read_sidecar
+from sonyc_contract.stored import read_sidecar, refuse_sealed
 from sonyc_device.config import Classified, NodeConfig, StoreMode
 
 WARM_UP_RATE_HZ: Final = 22_050
@@ -102,9 +102,11 @@ class Classifier:
         """Classify one file. One that an agent stored is only decoded; any other goes through the codec at `level`.
 
         Raises:
-            AudioError: the file is not usable audio, or is a stored clip without its sidecar or of another rate.
+            AudioError: the file is not usable audio, or is a stored clip that is sealed, without its sidecar or of
+                another rate.
             LevelError: the bundle has no head for the level.
         """
+        refuse_sealed(path)
         audio = read_audio(path)
         sidecar = read_sidecar(path)
         if sidecar is not None and sidecar.storage_rate_hz != self.storage_rate_hz:

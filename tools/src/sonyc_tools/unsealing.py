@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -43,7 +43,7 @@ class Tally:
 
 
 def unseal_all(named: Sequence[Path], key_path: Path, output: Path, *, as_json: bool = False) -> int:
-    """Open all sealed clips that were named, or lie in folders that were, say what became of them, and give an exit code.
+    """Open all sealed clips that were named, or lie in folders that were; say how that went, and give an exit code.
 
     Args:
         named: Clips, and folders of them, which keep their order of folders in the output.
@@ -77,7 +77,7 @@ def unseal(source: Path, folder: Path, key: KeyFile) -> bool:
         UnsealError: it cannot be opened, is not what its sidecar says, or something else has its name in the folder.
     """
     sidecar, sealed = _described(source)
-    data = _read(source)
+    data = _read(source, at_most=sealed.n_bytes + 1)
     if (len(data), sha256_hex(data)) != (sealed.n_bytes, sealed.sha256):
         raise UnsealError(f"{source}: not the bytes that {sidecar_path(source).name} describes: altered or cut short")
     audio = _decrypted(source, data, sealed, key)
@@ -165,9 +165,10 @@ def _make(folder: Path) -> None:
         raise FolderError(f"{folder}: cannot be made: {error.strerror or error}") from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, *, at_most: int = -1) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(at_most)
     except OSError as error:
         raise UnsealError(f"{path}: cannot be read: {error.strerror or error}") from error
 

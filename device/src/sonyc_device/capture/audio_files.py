@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from sonyc_contract.errors import AudioError
+from sonyc_contract.stored import SEALED_SUFFIX, is_sealed_clip
 
 SUFFIXES: Final = frozenset(
     {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav"}
@@ -32,11 +33,18 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _why_none(folder: Path) -> str:
+    n_sealed = sum(is_sealed_clip(path) for path in folder.rglob(f"*{SEALED_SUFFIX}"))
+    if n_sealed:
+        return f"holds {n_sealed} sealed clips: open them with `sonyc-tools unseal --identity KEYFILE --output DIR`"
+    return f"holds no audio file (looked for {', '.join(sorted(SUFFIXES))})"
+
+
 def _below(folder: Path) -> list[Path]:
     unreadable: list[OSError] = []
     walk = os.walk(folder, onerror=unreadable.append)
     found = [Path(parent, name) for parent, _, names in walk for name in names if Path(name).suffix.lower() in SUFFIXES]
     found += [Path(error.filename) for error in unreadable]
     if not found:
-        raise AudioError(f"{folder}: holds no audio file (looked for {', '.join(sorted(SUFFIXES))})")
+        raise AudioError(f"{folder}: {_why_none(folder)}")
     return sorted(found)
