@@ -60,13 +60,17 @@ class Evidence:
         return found
 
     def _faults_of_order(self, labels: list[LabelEvent]) -> list[str]:
+        """Sequence numbers and samples of a run go on together; a run has two sessions where the disk took nothing."""
+        sessions: dict[tuple[str, str], list[LabelEvent]] = defaultdict(list)
         runs: dict[str, list[LabelEvent]] = defaultdict(list)
         for label in sorted(labels, key=lambda label: (label.session, label.seq)):
+            sessions[label.run, label.session].append(label)
+        for label in sorted(labels, key=lambda label: label.sample_index):
             runs[label.run].append(label)
         return [
-            f"run {run}: sample {following.sample_index} of clip {following.clip_id} is before the end of {one.clip_id}"
-            for run, of_run in runs.items()
-            for one, following in itertools.pairwise(of_run)
+            f"run {one.run}: sample {following.sample_index} of {following.clip_id} is before the end of {one.clip_id}"
+            for ordered in (*sessions.values(), *runs.values())
+            for one, following in itertools.pairwise(ordered)
             if following.sample_index < one.sample_index + round(one.duration_s * self.rate_hz)
         ]
 

@@ -62,8 +62,12 @@ def test_identity_that_two_labels_share(evidence: Evidence) -> None:
     assert len(evidence.faults([label(1), other])) == 1
 
 
-def test_samples_that_go_back(evidence: Evidence) -> None:
-    assert len(evidence.faults([label(1), label(2, sample_index=RATE_HZ)])) == 1
+def test_samples_that_go_back_or_come_twice(evidence: Evidence) -> None:
+    assert evidence.faults([label(1), label(2, sample_index=0)])
+    assert evidence.faults([label(1), label(2, sample_index=RATE_HZ)])
+    other = {"session": "e" * 16, "clip_id": f"{'e' * 16}-2"}
+    assert evidence.faults([label(1), label(2, **other)]) == []
+    assert evidence.faults([label(1), label(2, **other, sample_index=RATE_HZ)])
 
 
 def test_clip_that_is_missing_cut_or_another(evidence: Evidence) -> None:
