@@ -14,10 +14,10 @@ from sonyc_contract.errors import ConfigError
 from sonyc_contract.recognise import Pooling
 from sonyc_trainer.compared import Compared, read_compared
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.errors import EmbeddingError, StageError
 from sonyc_trainer.findings import Comparison
 from sonyc_trainer.folder import StudyFolder
-from sonyc_trainer.pipeline import StageOutcome, run_study
+from sonyc_trainer.pipeline import StageOutcome, run_stage, run_study
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study, load_study
 from support.small_study import in_pool, small_study, write_tones
@@ -28,6 +28,11 @@ VARIANTS: list[dict[str, object]] = [
     {"name": "short", "trim": {"mode": "loudest", "keep_s": 1.0}},
     {"name": "short-attention", "trim": {"mode": "loudest", "keep_s": 1.0}, "embedding": {"pooling": "attention"}},
     {"name": "absent", "optional": True, "embedding": {"kind": "tflite:/nowhere/model.tflite"}},
+    {
+        "name": "absent-max",
+        "optional": True,
+        "embedding": {"kind": "tflite:/nowhere/model.tflite", "pooling": "max-logit"},
+    },
 ]
 
 
@@ -68,7 +73,7 @@ def test_figures_are_those_of_the_variants_own_heads(ran: Ran) -> None:
     cells = {(cell.trained, cell.tested): cell for cell in ran.compared.cells}
     assert ran.compared.names == ("study", "max", "attention", "short", "short-attention")
     for name, folder in {"study": ran.folder, **ran.folder.variants()}.items():
-        if name == "absent":
+        if folder.is_left_out:
             continue
         own = {(row["trained"], row["tested"]): float(row["macro_f1"]) for row in matrix(folder, "test")}
         for level, head in (("pcm", "pcm"), ("v5", "v5"), ("v9", "any")):
@@ -92,7 +97,8 @@ def test_report_shows_them_and_names_the_absent_one(ran: Ran) -> None:
     page = ran.folder.report.read_text()
     assert 'id="variants"' in page
     assert "Trained and tested: short-attention" in page
-    assert "Not compared: absent. /nowhere/model.tflite: cannot be read" in page
+    for name in ("absent", "absent-max"):
+        assert f"Not compared: {name}. /nowhere/model.tflite: cannot be read" in page
     with (ran.folder.root / "figures" / "variants.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["variant"] for row in rows[::3]] == list(ran.compared.names)
@@ -116,6 +122,13 @@ def test_absent_file_that_is_not_optional_is_an_error(ran: Ran, tmp_path: Path) 
     folder = StudyFolder(tmp_path / "out", study)
     with pytest.raises(EmbeddingError, match=r"\[\[compare\]\] 'absent': /nowhere/model.tflite: cannot be read"):
         run_study(folder, ran.context, until=Stage.COMPARE)
+
+
+def test_what_a_variant_cannot_do_is_said_with_its_name(ran: Ran, tmp_path: Path) -> None:
+    short = {"name": "short", "optional": True, "trim": {"mode": "loudest", "keep_s": 1.0}}
+    study = Study.model_validate(ran.folder.study.model_dump() | {"compare": [short]})
+    with pytest.raises(StageError, match=r"\[\[compare\]\] 'short': stage 'trim' needs 'select' first"):
+        run_stage(StudyFolder(tmp_path / "out", study), ran.context, Stage.COMPARE)
 
 
 def matrix(folder: StudyFolder, split: str) -> list[dict[str, str]]:
@@ -149,6 +162,8 @@ def write(folder: Path, text: str) -> Path:
         ("[[compare]]\nname = 'a'\n[[compare]]\nname = 'a'", "two comparisons have the same name"),
         ("[[compare]]\nname = 'a'\ntrim = { keep = 1 }", r"\[\[compare\]\] 'a': unknown key 'trim.keep'"),
         ("[[compare]]\nname = 'a'\ntrims = { keep = 1 }", "unknown key 'compare.0.trims'"),
+        ("[[compare]]\nname = 'a'\ntrim = { keep_s = '1' }", r"'a': key 'trim.keep_s': Input should be a valid number"),
+        ("[[compare]]\nname = 'a'\ntrain = { seeds = true }", r"'a': key 'train.seeds': Input should be a valid int"),
         ("[[compare]]\nname = 'a'\ntrain = { levels = ['v4'] }", "'a': train.levels has 'v4', which compress.levels"),
         (
             "[[compare]]\nname = 'a'\nembedding = { kind = 'tflite:a.tflite' }",
@@ -196,3 +211,13 @@ def test_variant_of_another_kind_keeps_only_the_hop(tmp_path: Path) -> None:
     assert (sea.kind, sea.hop_s, sea.pooling) == ("edgel3-sea", 0.5, "mean-embedding")
     assert (hop.kind, hop.hop_s, hop.pooling) == ("compact", 0.25, "max-logit")
     assert json.loads(study.variant(study.compare[0]).model_dump_json())["compare"] == []
+
+
+def test_tables_within_tables_keep_what_a_variant_does_not_name(tmp_path: Path) -> None:
+    study = small_study(
+        tmp_path,
+        pretrain={"augment": {"mix_db": 1.0}},
+        compare=[{"name": "quiet", "pretrain": {"augment": {"gain_db": 3.0}}}],
+    )
+    augment = study.variant(study.compare[0]).pretrain.augment
+    assert (augment.mix_db, augment.gain_db) == (1.0, 3.0)

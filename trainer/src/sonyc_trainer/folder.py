@@ -106,7 +106,7 @@ class StudyFolder:
                 stage: other.of(stage)
                 for other in reversed(others)
                 for stage in list(Stage)[: list(Stage).index(LAST_OF_VARIANTS) + 1]
-                if have_same_results(study, other.study, stage)
+                if have_same_results(study, other.study, stage) and (other.is_done(stage) or not other.is_left_out)
             }
             found[comparison.name] = StudyFolder(self.root / "compare" / comparison.name, study, shared)
         return found
@@ -226,6 +226,11 @@ class StudyFolder:
     def left_out(self) -> Path:
         """Why a variant could not be run, where that is so."""
         return self.root / "left-out.txt"
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether a variant could not be run; what it lacks it cannot share."""
+        return self.left_out.is_file()
 
     @property
     def predictions(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Final, Protocol, cast
 
 from sonyc_contract.files import write_whole
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.errors import EmbeddingError
+from sonyc_trainer.errors import EmbeddingError, TrainerError
 from sonyc_trainer.folder import LAST_OF_VARIANTS, StudyFolder
 from sonyc_trainer.stages import Stage
 
@@ -129,9 +129,9 @@ def _variants(folder: StudyFolder, context: StageContext, on_stage: Listener | N
                 for stage in list(Stage)[: list(Stage).index(LAST_OF_VARIANTS) + 1]
                 if stage not in variant.shared
             ]
-        except EmbeddingError as error:
-            if not comparison.optional:
-                raise EmbeddingError(f"[[compare]] {comparison.name!r}: {error}") from error
+        except TrainerError as error:
+            if not (comparison.optional and isinstance(error, EmbeddingError)):
+                raise type(error)(f"[[compare]] {comparison.name!r}: {error}") from error
             write_whole(variant.left_out, str(error).encode())
     return outcomes
 

@@ -36,7 +36,14 @@ class ComparisonSettings(Settings):
 
     def applied(self, study: dict[str, Any]) -> dict[str, Any]:
         """Give a study's document with this variant's keys in it."""
-        tables = {name: study[name] | getattr(self, name) for name in ("trim", "pretrain", "train")}
+        tables = {name: _over(study[name], getattr(self, name)) for name in ("trim", "pretrain", "train")}
         own = study["embedding"]
         keeps = own if self.embedding.get(KIND, own[KIND]) == own[KIND] else {"hop_s": own["hop_s"]}
-        return study | tables | {"embedding": keeps | self.embedding, "compare": []}
+        return study | tables | {"embedding": _over(keeps, self.embedding), "compare": []}
+
+
+def _over(table: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
+    """Lay keys over a table, and those of tables in it over theirs."""
+    both = {name: (table.get(name), value) for name, value in keys.items()}
+    nested = {name: _over(a, b) for name, (a, b) in both.items() if isinstance(a, dict) and isinstance(b, dict)}
+    return table | keys | nested

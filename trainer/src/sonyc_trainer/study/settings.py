@@ -1,5 +1,7 @@
 """A whole study: every setting that changes a result, in one frozen object."""
 
+import json
+
 from pydantic import Field, ValidationError, model_validator
 
 from sonyc_contract.settings import Settings, describe
@@ -58,4 +60,5 @@ class Study(Settings):
             ValidationError: its keys are wrong; not those of a comparison of a study that was read.
         """
         document = comparison.applied(self.model_dump(mode="json", exclude={"compare"}))
-        return Study.model_validate(document)
+        # As strict as the file's own tables: a number is not written as a string there either.
+        return Study.model_validate_json(json.dumps(document, default=str), strict=True)
