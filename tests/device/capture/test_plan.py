@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonyc_contract.messages import ClockQuality
+from sonyc_device.capture.assembly import make_plan
 from sonyc_device.capture.clips import Clip, Pause, PauseCause
 from sonyc_device.capture.plan import Piece, RecordingPlan
 from sonyc_device.capture.schedule import Schedule
@@ -19,9 +20,7 @@ from sonyc_device.capture.starts import (
     Continuous,
     Sampled,
     ScheduleState,
-    StartsInEffect,
     gap_drawer,
-    starts_of,
 )
 from sonyc_device.capture.timeline import ReplayTimeline
 from sonyc_device.config import CaptureMode, CaptureSettings, GapShape, WithoutClock
@@ -288,12 +287,10 @@ class Settings:
 
 def test_change_of_mode_counts_from_the_next_clip_on() -> None:
     settings, timeline = Settings(), ReplayTimeline(MIDNIGHT, rate_hz=8000, quality=ClockQuality.SYNCED)
-    generator = np.random.default_rng(1)
-    starts = StartsInEffect(lambda: settings.now, lambda found: starts_of(found, timeline, generator=generator))
-    plan = RecordingPlan(starts, clip_samples=80_000, min_samples=MIN)
+    plan = make_plan(settings.now, timeline, in_effect=lambda: settings.now)
     silence = np.zeros(40_000, np.int16)
     assert list(plan.push(Block(0, silence))) == []
-    settings.now = CaptureSettings(rate_hz=8000, mode=CaptureMode.SAMPLED, mean_gap_s=3600.0)
+    settings.now = CaptureSettings(rate_hz=8000, mode=CaptureMode.SAMPLED, mean_gap_s=7 * 86_400.0)
     assert [length(piece) for piece in plan.push(Block(40_000, silence))] == [80_000]
     assert [type(piece) for piece in plan.push(Block(80_000, silence))] == [Pause]
     settings.now = CaptureSettings(rate_hz=8000)
@@ -302,3 +299,11 @@ def test_change_of_mode_counts_from_the_next_clip_on() -> None:
     clip, pause = [*plan.push(Block(160_000, silence)), *plan.push(Block(200_000, silence))]
     assert isinstance(clip, Clip)
     assert pause == Pause(200_000, 40_000, PauseCause.NOT_SCHEDULED)
+
+
+def test_rate_and_length_of_a_run_are_not_changed_with_its_schedule() -> None:
+    settings, timeline = Settings(), ReplayTimeline(MIDNIGHT, rate_hz=8000, quality=ClockQuality.SYNCED)
+    plan = make_plan(settings.now, timeline, in_effect=lambda: settings.now)
+    settings.now = CaptureSettings(rate_hz=96_000, clip_s=60.0, schedule=("mon 00:01-00:02",))
+    pieces = list(plan.push(Block(0, np.zeros(75 * 8_000, np.int16))))
+    assert [(type(piece), length(piece) / 8_000) for piece in pieces] == [(Pause, 60.0), (Clip, 10.0)]

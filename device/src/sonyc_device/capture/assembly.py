@@ -16,7 +16,7 @@ from sonyc_device.capture.microphone import MicrophoneSettings, PortAudio
 from sonyc_device.capture.plan import RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import AudioSource
-from sonyc_device.capture.starts import StartsInEffect, starts_of
+from sonyc_device.capture.starts import ClipStarts, StartsInEffect, starts_of
 from sonyc_device.capture.timeline import LiveTimeline, ReplayTimeline, Timeline
 from sonyc_device.clock import Clock
 from sonyc_device.config import CaptureKind, CaptureSettings
@@ -78,11 +78,15 @@ def make_timeline(settings: CaptureSettings, ring: Ring, clock: Clock) -> Timeli
 def make_plan(
     settings: CaptureSettings, timeline: Timeline, *, in_effect: Callable[[], CaptureSettings]
 ) -> RecordingPlan:
-    """Make the plan: clips of one length for the whole run, and where they begin as `in_effect` says."""
+    """Make the plan: clips of one length and rate for the whole run, and where they begin as `in_effect` says."""
     generator = np.random.default_rng()
-    starts = StartsInEffect(in_effect, lambda found: starts_of(found, timeline, generator=generator))
+    of_the_run = {"rate_hz": settings.rate_hz, "clip_s": settings.clip_s}
+
+    def make_starts(found: CaptureSettings) -> ClipStarts:
+        return starts_of(found.model_copy(update=of_the_run), timeline, generator=generator)
+
     return RecordingPlan(
-        starts,
+        StartsInEffect(in_effect, make_starts),
         clip_samples=round(settings.clip_s * settings.rate_hz),
         min_samples=round(MIN_CLIP_S * settings.rate_hz),
     )
