@@ -236,8 +236,8 @@ def test_folders_without_sealed_clips_and_other_files_are_named(
     assert err.splitlines() == [
         f"sonyc-tools: {tmp_path}/empty: holds no sealed clip (<session>-<number>.mp3.age or .flac.age)",
         f"sonyc-tools: {tmp_path}/song.mp3: not a sealed clip: its name does not end in .age",
-        f"sonyc-tools: {tmp_path}/gone.mp3.age: a stored clip without its sidecar gone.json, which says at what level it "
-        "was stored: copy it too",
+        f"sonyc-tools: {tmp_path}/gone.mp3.age: a stored clip without its sidecar gone.json, which says at what level "
+        "it was stored: copy it too",
     ]
 
 

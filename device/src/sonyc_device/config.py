@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ
@@ -17,7 +17,7 @@ from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.messages import NodeId
 from sonyc_contract.runtime import Runtime
-from sonyc_contract.settings import Settings, describe, load_toml
+from sonyc_contract.settings import Settings, load_toml
 from sonyc_device.capture.schedule import minutes_of, zone_of
 
 MAX_PREFIX_CHARS: Final = 200
@@ -228,15 +228,6 @@ class StoreSettings(Settings):
                 "mode = 'detections' would never keep a clip: `classes` names none that is not in `veto` as well"
             )
         return self
-
-
-def permitted_mode(store: StoreSettings, mode: StoreMode) -> str | None:
-    """Say why the local file, as it is but for its mode, could not have had `mode`; None where it could."""
-    try:
-        StoreSettings.model_validate({**dict(store), "mode": mode})
-    except ValidationError as error:
-        return describe(error)
-    return None
 
 
 class LevelSettings(Settings):

@@ -19,6 +19,7 @@ from sonyc_device.capture.microphone import check_microphone
 from sonyc_device.classification import native_messages_muted, require_storage_rate
 from sonyc_device.config import CaptureKind, NodeConfig, StoreMode, load_config
 from sonyc_device.errors import CalibrationError, DeviceError, MessengerError, StoreError
+from sonyc_device.storing.assembly import check_store
 from sonyc_device.messaging.assembly import make_messenger
 
 
@@ -63,6 +64,8 @@ def _check_all(config: NodeConfig) -> Iterator[Finding]:
     yield _finding("state folder", lambda: _check_writable(config.state_folder))
     if config.store.mode is not StoreMode.NONE:
         yield _finding("store folder", lambda: _check_writable(config.store.folder))
+    if config.store.mode is not StoreMode.NONE or config.store.recipients:
+        yield _finding("clips", lambda: check_store(config.store))
     if config.level.enabled:
         yield _check_sound_level(config)
     yield _finding("broker", lambda: _check_broker(config))

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sonyc_contract.errors import ConfigError
 from sonyc_contract.labels import LABEL_INDEX, LABELS
 from sonyc_contract.messages import AudioReason
 from sonyc_contract.recognise import Scores
-from sonyc_device.config import StoreMode, StoreSettings, permitted_mode
+from sonyc_device.config import NodeConfig, StoreMode, StoreSettings
+from sonyc_device.effective import Overrides, effective_of
 from sonyc_device.storing.policy import decide, draw
 from support.stored_clips import SESSION
 
@@ -92,17 +94,25 @@ def test_fraction_is_a_share_that_the_id_alone_decides() -> None:
     assert kept == list(lots < 0.1)
 
 
+def refusal_of(store: StoreSettings, mode: StoreMode) -> str:
+    """Why a command may not choose a mode on a node with such a file; empty where it may."""
+    try:
+        effective_of(NodeConfig(node_id="node-1", store=store), Overrides(store_mode=mode))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("mode", StoreMode)
 def test_command_may_choose_what_the_file_could_have_had(mode: StoreMode) -> None:
-    assert permitted_mode(StoreSettings(clear=True), mode) is None
-    assert permitted_mode(StoreSettings(recipients=(RECIPIENT,)), mode) is None
+    assert refusal_of(StoreSettings(clear=True), mode) == ""
+    assert refusal_of(StoreSettings(recipients=(RECIPIENT,)), mode) == ""
 
 
 @pytest.mark.parametrize("mode", KEEPING)
 def test_command_may_not_choose_to_keep_where_nothing_may_be_kept(mode: StoreMode) -> None:
-    refusal = permitted_mode(StoreSettings(), mode)
-    assert refusal is not None
+    refusal = refusal_of(StoreSettings(), mode)
     assert refusal.startswith(f"mode = '{mode}' keeps recordings that anybody with the card can hear")
-    assert permitted_mode(StoreSettings(), StoreMode.NONE) is None
+    assert refusal_of(StoreSettings(), StoreMode.NONE) == ""
     only_dogs = StoreSettings.model_validate({"clear": True, "classes": ["dog"], "veto": ["dog"]})
-    assert (permitted_mode(only_dogs, mode) is None) == (mode is not StoreMode.DETECTIONS)
+    assert (refusal_of(only_dogs, mode) == "") == (mode is not StoreMode.DETECTIONS)

@@ -72,6 +72,7 @@ def test_a_clip_and_its_sidecar_are_read_back(make_store: Callable[..., ClipStor
     assert path.read_bytes() == mp3()
     assert read_sidecar(path) == sidecar_of(mp3(), 7)
     assert len(list(path.parent.iterdir())) == 2
+    assert all(folder.stat().st_mode & 0o007 == 0 for folder in (place.store, path.parent))  # closed to others
     assert occupied(place.store) == CLIP_BYTES
 
 

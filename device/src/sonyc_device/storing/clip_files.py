@@ -138,7 +138,7 @@ def claimed_time(folder: Path, name: ClipName) -> tuple[float, bool]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, so that they are there after a power cut too.
+    """Make a folder and those above it, closed to others, so that they are there after a power cut too.
 
     Raises:
         OSError: it cannot be made.
@@ -146,7 +146,7 @@ def make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o750, exist_ok=True)
     descriptor = os.open(folder.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
