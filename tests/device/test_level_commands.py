@@ -77,7 +77,7 @@ def test_one_of_two_channels_without_bands(tmp_path: Path, capsys: pytest.Captur
 
 def test_raw_pcm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw = tmp_path / "sine.raw"
-    raw.write_bytes((tone(2) * (2**31 - 1)).astype("<i4").tobytes() + b"\0")
+    raw.write_bytes((tone(2).astype(np.float64) * (2**31 - 1)).astype("<i4").tobytes() + b"\0")
     assert main(["level", "--rate", "48000", "--format", "s32le", "--json", str(raw)]) == 0
     (found,) = documents(capsys)
     assert (found["laeq"], found["cut"]) == (pytest.approx(-3.01, abs=0.01), True)
