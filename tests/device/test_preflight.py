@@ -48,9 +48,10 @@ def test_node_with_everything_is_ok(check: Check, mosquitto: Mosquitto, runtime:
     assert (code, {state for state, _ in findings.values()}) == (0, {"ok"})
     assert set(findings) == {
         "configuration", "bundle", "self-test", "level", "storage rate", "files", "state folder", "store folder",
-        "broker",
+        "clips", "broker",
     }  # fmt: skip
     assert "largest difference" in findings["self-test"][1]
+    assert findings["clips"][1].startswith("in clear; ")
     assert {path.name for path in tmp_path.iterdir()} == {"node.toml", "scene.wav", "mosquitto"}
 
 
@@ -73,6 +74,12 @@ def test_all_that_is_wrong_is_said_in_one_go(check: Check, tmp_path: Path) -> No
     wrong = {subject for subject, (state, _) in findings.items() if state == "failure"}
     assert wrong == {"storage rate", "files", "store folder", "broker"}
     assert "bad.wav" in findings["file"][1]
+
+
+def test_recipient_that_is_none_is_found_before_a_clip_is_recorded(check: Check) -> None:
+    code, findings = check(store={"recipients": ["age1" + "q" * 58]})
+    assert (code, findings["clips"][0]) == (1, "failure")
+    assert "is no age recipient: invalid Bech32" in findings["clips"][1]
 
 
 def test_one_bad_file_among_good_ones_is_degraded(check: Check, tmp_path: Path, mosquitto: Mosquitto) -> None:

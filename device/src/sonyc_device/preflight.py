@@ -19,8 +19,8 @@ from sonyc_device.capture.microphone import check_microphone
 from sonyc_device.classification import native_messages_muted, require_storage_rate
 from sonyc_device.config import CaptureKind, NodeConfig, StoreMode, load_config
 from sonyc_device.errors import CalibrationError, DeviceError, MessengerError, StoreError
-from sonyc_device.storing.assembly import check_store
 from sonyc_device.messaging.assembly import make_messenger
+from sonyc_device.storing.assembly import check_store
 
 
 class State(StrEnum):
