@@ -10,6 +10,7 @@ import soundfile
 from sonyc_trainer.cli import main
 from sonyc_trainer.errors import PlanError
 from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.planning.costs import read_costs
 from sonyc_trainer.planning.planner import Wish, plan_of_sample, plan_of_study
 from sonyc_trainer.planning.sampling import sample_audio
 from support.stage_runs import QUIET
@@ -47,6 +48,22 @@ def test_smallest_that_reaches_the_wish_is_chosen(finished: StudyFolder) -> None
     assert all(option.macro_f1 and option.macro_f1.value < wanted for option in smaller)
     assert plan.chosen.days == pytest.approx(64e9 / (24 * 0.25 * plan.chosen.bytes_per_hour))
     assert plan.chosen.name in plan.as_text().splitlines()[0]
+
+
+def test_figures_that_are_not_measured_alike_are_said_to_be_so(own_copy: StudyFolder) -> None:
+    plan = plan_of_study(own_copy, Wish(1))
+    own = {row.coding.setting: row for row in read_costs(own_copy.costs) if row.coding.rate_hz == 16_000}
+    costs = own_copy.costs.read_text().splitlines()
+    assert not any("Not measured alike" in note for note in plan.notes), "there is one rate only"
+    other = costs[1].replace(",16000,", ",8000,").split(",")
+    own_copy.costs.write_text("\n".join([*costs, ",".join([*other[:5], "7", *other[6:]])]) + "\n")
+    (note,) = plan_of_study(own_copy, Wish(1)).notes
+    assert "at 16 kHz macro-F1 is of all " in note
+    assert "at other rates of 7 of them, with head 'any' of the first seed" in note
+    assert f"at 16 kHz: pcm {own['pcm'].macro_f1.value:.3f}, v5 " in note
+    lines = plan_of_study(own_copy, Wish(1)).as_text().splitlines()
+    assert lines[0].split()[-1] == "clips"
+    assert next(line for line in lines if "8 kHz" in line).split()[-1] == "7"
 
 
 def test_wish_that_no_level_reaches_says_the_best(finished: StudyFolder) -> None:

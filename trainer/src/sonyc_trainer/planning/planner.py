@@ -13,6 +13,7 @@ from sonyc_trainer.findings import Findings, read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.planning.costs import CostRow, read_costs
 from sonyc_trainer.planning.sampling import Sample
+from sonyc_trainer.results import TEST
 from sonyc_trainer.statistics.bootstrap import Estimate
 
 
@@ -110,7 +111,7 @@ class Plan:
         """Give it as lines for a terminal: the answer, then all options, then the notes."""
         has_f1 = any(option.macro_f1 for option in self.options)
         heading = f"{'rate':>8}  {'level':<5}  {'kb/s':>6}  {'MB/h':>6}  {'days':>8}"
-        lines = [f"{heading}  macro-F1" if has_f1 else heading]
+        lines = [f"{heading}  {'macro-F1':<22}  {'clips':>5}" if has_f1 else heading]
         lines += [_line(option, is_chosen=option is self.chosen) for option in self.options]
         answer = [_answer(self.chosen, self.wish), ""] if self.chosen else []
         return "\n".join([*answer, *lines, *(f"\nNote: {note}" for note in self.notes)])
@@ -126,7 +127,8 @@ def plan_of_study(folder: StudyFolder, wish: Wish) -> Plan:
     findings, rows = read_findings(folder), read_costs(folder.costs)
     options = _ordered([_of_row(row, level, folder, findings, wish) for row in rows if (level := row.coding.level)])
     chosen = None if wish.min_f1 is None else _chosen(options, wish.min_f1)
-    return Plan(wish, options, chosen, tuple(_notes(chosen, folder, wish)))
+    notes = [*_notes(chosen, folder, wish), *_basis_notes(rows, options, folder, findings.facts.split)]
+    return Plan(wish, options, chosen, tuple(notes))
 
 
 def plan_of_sample(sample: Sample, wish: Wish) -> Plan:
@@ -188,6 +190,26 @@ def _notes(chosen: Option | None, folder: StudyFolder, wish: Wish) -> list[str]:
     return notes
 
 
+def _basis_notes(rows: Sequence[CostRow], options: Sequence[Option], folder: StudyFolder, split: str) -> list[str]:
+    """Say what the figures are of where that is not the same for all, or not of test clips."""
+    own_hz, notes = folder.study.compress.storage_rate_hz, []
+    own = [option for option in options if option.rate_hz == own_hz and option.n_clips]
+    others = [option for option in options if option.rate_hz != own_hz and option.n_clips]
+    if others and {(one.n_clips, one.head) for one in own} - {(others[0].n_clips, others[0].head)}:
+        first = others[0]
+        alike = [row for row in rows if row.coding.rate_hz == own_hz and row.coding.level and row.n_clips]
+        beside = ", ".join(f"{row.coding.setting} {row.macro_f1.value:.3f}" for row in alike)
+        notes.append(
+            f"Not measured alike: at {own_hz / 1e3:g} kHz macro-F1 is of all {own[0].n_clips} {split} clips with the "
+            f"head that a node uses at each level; at other rates of {first.n_clips} of them, with head {first.head!r} "
+            f"of the first seed for all levels. Compare those with what the same head has on the same clips at {own_hz / 1e3:g} kHz: "
+            f"{beside}."
+        )
+    if (own or others) and split != TEST:
+        notes.append(f"The study has no test clips: macro-F1 is of {split} clips, which also chose epochs; it is high.")
+    return notes
+
+
 def _answer(option: Option, wish: Wish) -> str:
     f1 = f", expected macro-F1 {_interval(option.macro_f1)} on {option.n_clips} clips" if option.macro_f1 else ""
     return (
@@ -197,7 +219,7 @@ def _answer(option: Option, wish: Wish) -> str:
 
 
 def _line(option: Option, *, is_chosen: bool) -> str:
-    f1 = f"  {_interval(option.macro_f1)}" if option.macro_f1 and option.n_clips else ""
+    f1 = f"  {_interval(option.macro_f1)}  {option.n_clips:>5}" if option.macro_f1 and option.n_clips else ""
     kbps, megabytes = option.bytes_per_hour / 450_000, option.bytes_per_hour / 1e6
     sizes = f"{kbps:>6.1f}  {megabytes:>6.1f}  {option.days:>8,.1f}"
     rate = f"{option.rate_hz / 1e3:g} kHz"
