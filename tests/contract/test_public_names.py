@@ -14,7 +14,7 @@ _FOLDER = Path(sonyc_contract.__file__).parent
 _PUBLIC = {
     "archive": "MAX_MEMBERS read_archive write_archive",
     "audio": """Audio AudioReader FloatArray MAX_RATE_HZ MIN_RATE_HZ check_finite from_int16 leq_dbfs open_audio
-        parse_audio read_audio resample to_int16""",
+        parse_audio read_audio resample resample_blocks to_int16""",
     "bundle": """Agreement Bundle EMBEDDING GOLDEN MANIFEST MAX_ARCHIVE_BYTES MAX_MANIFEST_BYTES MODEL_CARD Manifest
         MemberRecord SCHEMA_VERSION head_member pack_bundle parse_bundle read_bundle""",
     "commands": """ACKNOWLEDGEMENT_SCHEMA Acknowledgement COMMANDS COMMAND_ID_PATTERN COMMAND_SCHEMA Command
