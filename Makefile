@@ -25,7 +25,7 @@ define make_venv
 	@$(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: help setup openl3 demo system-packages test test-all test-slow soak bench-trainer bench-level check lock schemas clean
+.PHONY: help setup openl3 demo system-packages test test-all test-slow test-faults test-faults-long soak bench-trainer bench-level check lock schemas clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,12 @@ test-slow: setup openl3 system-packages ## only what `make test-all` adds to `ma
 
 test-all: setup openl3 system-packages ## the fast tests and the slow ones, under 30 minutes
 	@tools/run-tests.sh fast slow
+
+test-faults: setup system-packages ## the fault suite in its short form, some five minutes; part of make test-all
+	@$(BIN)/python -m pytest --durations=5 tests/faults < /dev/null
+
+test-faults-long: setup system-packages ## the fault suite with all its figures: 200 kills, a day's memory; an hour
+	@SONYC_FAULTS=long $(BIN)/python -m pytest --durations=20 tests/faults < /dev/null
 
 soak: setup system-packages ## run the agent at real time and measure it: make soak MINUTES=30
 	@PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),30)

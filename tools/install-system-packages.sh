@@ -5,10 +5,11 @@ set -euo pipefail
 
 packages=(
     age                                                           # sealed clips are opened with it
-    mosquitto                                                     # a real broker
+    mosquitto openssl                                             # a real broker, and certificates for it
     pulseaudio pulseaudio-utils libasound2-plugins libportaudio2  # capture through PortAudio from a null sink
     chromium chromium-driver fonts-dejavu-core                    # a study's report in a real browser
     systemd strace                                                # the service's unit, and whether it permits enough
+    e2fsprogs                                                     # a card that fails under a running agent
 )
 [[ $(uname -m) != aarch64 ]] || packages+=(libatomic1) # pedalboard's wheel links it there
 

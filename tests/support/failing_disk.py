@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.system_packages import find_program, require_system
+
 
 @dataclass
 class FailingDisk:
@@ -46,6 +48,7 @@ class FailingDisk:
 @contextmanager
 def failing_disk(folder: Path, *, size_bytes: int) -> Iterator[FailingDisk]:
     """Make an image beside `folder`, and mount it there."""
+    require_system("e2fsprogs")
     folder.mkdir(parents=True)
     disk = FailingDisk(folder, folder.with_suffix(".img"))
     with disk.image.open("wb") as image:
@@ -58,5 +61,5 @@ def failing_disk(folder: Path, *, size_bytes: int) -> Iterator[FailingDisk]:
         disk.unmount()
 
 
-def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([find_program(program) or program, *arguments], check=False, capture_output=True, text=True)
