@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,13 @@ from typing import Any
 import pyrage
 import pytest
 
+from sonyc_contract.errors import ConfigError
 from sonyc_contract.files import sha256_hex
 from sonyc_contract.messages import ClockQuality, Sealed
 from sonyc_contract.stored import fingerprint, load_sidecar, read_sidecar
+from sonyc_device.config import StoreSettings
 from sonyc_device.errors import StoreError, StoreFullError
+from sonyc_device.storing.assembly import make_store as make_store_of
 from sonyc_device.storing.entries import Cause
 from sonyc_device.storing.eviction import Limits
 from sonyc_device.storing.sealing import Clear, Sealer
@@ -321,3 +326,31 @@ def test_status_says_when_the_oldest_was_recorded(make_store: Callable[..., Clip
     path = write(store, 1, 2)
     assert store.status().oldest_utc == load_sidecar(path).start_utc
     assert json.loads(path.with_suffix(".json").read_bytes())["start_utc"] == "2026-11-23T12:00:00.000000Z"
+
+
+def test_store_that_is_removed_while_it_is_in_use_begins_anew(
+    make_store: Callable[..., ClipStore], place: Place
+) -> None:
+    store = make_store(quota(3), space=nothing_else())
+    write(store, 1, 2)
+    shutil.rmtree(place.store)
+    write(store, 3, 4, 5)
+    assert numbers(place.store) == [3, 4, 5]
+    assert store.status().n_evicted == 0
+    check_store(place.store)
+
+
+def test_times_that_no_calendar_has_stop_nothing(make_store: Callable[..., ClipStore], place: Place) -> None:
+    path = write(make_store(), 1)
+    path.with_suffix(".json").write_text("{}")
+    os.utime(path.parent, (2**33, 2**33))
+    path.with_suffix(".json").write_bytes(b"[" * 10_000_000)
+    (place.state_folder / "clips.sqlite").unlink()
+    store = make_store()
+    store.age()
+    assert store.status().n_clips == 1
+
+
+def test_store_is_not_the_state_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"store\.folder = .* is the state folder"):
+        make_store_of(StoreSettings(folder=tmp_path), state_folder=tmp_path, clock=FakeClock())

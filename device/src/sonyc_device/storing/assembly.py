@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from sonyc_contract.errors import ConfigError
 from sonyc_device.clock import Clock
 from sonyc_device.config import StoreMode, StoreSettings
 from sonyc_device.errors import StoreError
@@ -19,9 +20,11 @@ def make_store(settings: StoreSettings, *, state_folder: Path, clock: Clock) -> 
     """Make a store; in mode `none` too, because clips of earlier days have a retention.
 
     Raises:
-        ConfigError: a recipient is none that age knows.
+        ConfigError: a recipient is none that age knows, or the clips' folder is the state folder.
         StoreError: clips are to be sealed, but pyrage is not installed; or no disk of this size has such a reserve.
     """
+    if settings.folder == state_folder:
+        raise ConfigError(f"store.folder = '{settings.folder}' is the state folder: name another, such as one in it")
     place = Place(settings.folder, state_folder)
     return ClipStore(place, _attainable(settings), clock, form=make_form(settings))
 

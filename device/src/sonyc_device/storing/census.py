@@ -20,7 +20,7 @@ SETTLED_S: Final = 3.0
 class Census:
     """Compares the store's folders with the index, one at a time; a folder that did not change since takes one look.
 
-    Measured for a day's 8,640 clips: 0.42 s of processor time where the index has none of them, 0.13 s where it has all.
+    Measured for a day of 8,640 clips: 0.42 s of processor time where the index has none of them, 0.13 s where all.
     """
 
     def __init__(self, store: Path, index: ClipIndex, *, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -19,6 +19,7 @@ from sonyc_contract.messages import ClockQuality, StoredClip
 
 BLOCK_BYTES: Final = 4096
 """What a file occupies is a multiple of this on ext4, FAT cards of up to 8 GB, and tmpfs."""
+MAX_SIDECAR_BYTES: Final = 65_536
 UNSYNCED: Final = "unsynced"
 
 _CLIP_FILE: Final = re.compile(r"([0-9a-f]{16})-([1-9][0-9]{0,17})\.(json|(mp3|flac)(\.age)?)")
@@ -130,7 +131,8 @@ def claimed_time(folder: Path, name: ClipName) -> tuple[float, bool]:
         OSError: the folder is gone.
     """
     try:
-        sidecar = json.loads((folder / f"{name}.json").read_bytes())
+        with (folder / f"{name}.json").open("rb") as file:
+            sidecar = json.loads(file.read(MAX_SIDECAR_BYTES))
         is_dated = sidecar["clock"] in {ClockQuality.SYNCED, ClockQuality.HOLDOVER}
         return datetime.fromisoformat(sidecar["start_utc"]).timestamp(), is_dated
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):

@@ -163,7 +163,7 @@ class ClipStore:
                 evicted=index.evicted,
                 n_stuck=index.n_stuck,
                 is_counted=self._opened.is_counted,
-                oldest_utc=datetime.fromtimestamp(oldest.claimed_s, UTC) if oldest else None,
+                oldest_utc=_utc(oldest.claimed_s) if oldest else None,
                 trouble=self._trouble,
             )
 
@@ -237,3 +237,10 @@ class ClipStore:
             return self._space.free_bytes()
         except OSError:  # which `trouble` tells of
             return 0
+
+
+def _utc(claimed_s: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(claimed_s, UTC)
+    except (ValueError, OverflowError, OSError):  # what a bad sidecar or a bad disk claims
+        return None
