@@ -1,5 +1,6 @@
 """The agent as a service, installed into a folder; the system's own tools judge what was written."""
 
+import configparser
 import os
 import re
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 
 from sonyc_device import places
 from sonyc_device.cli import main
-from sonyc_device.config import load_config
+from sonyc_device.cli.output import USAGE
+from sonyc_device.config import NodeConfig, load_config
 from support.signals import noise, write_wav
 from support.system_packages import require_system
 
@@ -186,9 +188,26 @@ def test_unit_is_confined(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-500:]
 
 
+def settings_of_unit() -> dict[str, str]:
+    return dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if re.match(r"\w+=", line))
+
+
 def test_watchdog_waits_longer_than_the_agent_for_a_microphone() -> None:
-    settings = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if re.match(r"\w+=", line))
-    assert (settings["WatchdogSec"], settings["TimeoutStartSec"], settings["Type"]) == ("6min", "6min", "notify")
+    settings = settings_of_unit()
+    assert (settings["Type"], settings["WatchdogSec"], settings["TimeoutStartSec"]) == ("notify", "6min", "6min")
+    assert NodeConfig(node_id="n").capture.give_up_after_s < 6 * 60
+
+
+def test_restarts_have_a_rate_and_no_end() -> None:
+    settings = settings_of_unit()
+    assert (settings["Restart"], settings["RestartSec"], settings["StartLimitIntervalSec"]) == ("on-failure", "30", "0")
+    assert settings["RestartPreventExitStatus"] == str(USAGE)
+
+
+def test_log_has_a_budget(root: Path) -> None:
+    written = configparser.ConfigParser()
+    written.read_string(at(root, places.JOURNALD).read_text())
+    assert dict(written["Journal"]) == {"systemmaxuse": "64M", "runtimemaxuse": "32M"}
 
 
 def test_unit_permits_every_system_call_of_a_run(tmp_path: Path) -> None:
