@@ -204,6 +204,11 @@ def test_restarts_have_a_rate_and_no_end() -> None:
     assert settings["RestartPreventExitStatus"] == str(USAGE)
 
 
+def test_memory_reaches_no_disk() -> None:
+    settings = settings_of_unit()
+    assert (settings["LimitCORE"], settings["MemorySwapMax"]) == ("0", "0")
+
+
 def test_log_has_a_budget(root: Path) -> None:
     written = configparser.ConfigParser()
     written.read_string(at(root, places.JOURNALD).read_text())
