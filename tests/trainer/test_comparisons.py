@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ from sonyc_trainer.errors import EmbeddingError, StageError
 from sonyc_trainer.findings import Comparison
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.pipeline import StageOutcome, run_stage, run_study
-from sonyc_trainer.stages import Stage
+from sonyc_trainer.stages import Stage, comparing
+from sonyc_trainer.statistics.proportions import MIN_CLIPS
 from sonyc_trainer.study import Study, load_study
+from sonyc_trainer.tables import PREDICTIONS, read_table, write_table
 from support.small_study import in_pool, small_study, write_tones
 
 VARIANTS: list[dict[str, object]] = [
@@ -102,6 +105,29 @@ def test_report_shows_them_and_names_the_absent_one(ran: Ran) -> None:
     with (ran.folder.root / "figures" / "variants.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["variant"] for row in rows[::3]] == list(ran.compared.names)
+
+
+def test_clip_that_only_a_variant_drops_is_named(ran: Ran, tmp_path: Path) -> None:
+    shutil.copytree(ran.folder.root, tmp_path / "copy")
+    folder = StudyFolder(tmp_path / "copy", ran.folder.study)
+    short = folder.variants()["short"]
+    lost = str(read_table(folder.predictions, PREDICTIONS).query("split == 'test'")["clip_id"].iloc[0])
+    with short.dropped(Stage.TRIM).open("a") as file:
+        file.write(f"{lost},silent,every sample is zero\n")
+    said = read_table(short.predictions, PREDICTIONS)
+    write_table(short.predictions, said[said["clip_id"] != lost], PREDICTIONS)
+    comparing.run(folder, ran.context)
+    notes = folder.notes(Stage.COMPARE).read_text()
+    assert f"Clips that only variant short dropped, as silent: 1 ({lost}); variants are compared without" in notes
+    n_clips = {cell.n_clips for cell in read_compared(folder.of(Stage.COMPARE)).cells}
+    assert n_clips == {cell.n_clips - 1 for cell in ran.compared.cells}
+
+
+def test_too_few_clips_are_compared_in_no_words(ran: Ran) -> None:
+    assert max(cell.n_clips for cell in ran.compared.cells) < MIN_CLIPS
+    page = ran.folder.report.read_text()
+    assert "These are too few clips or recordings to compare anything" in page
+    assert "attention: " not in page
 
 
 def test_second_run_does_nothing(ran: Ran) -> None:

@@ -1,6 +1,7 @@
 """The Pareto front, and the table of a small study's costs."""
 
 import csv
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from sonyc_trainer.errors import StageError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.planning.codings import Family
 from sonyc_trainer.planning.costs import pareto_front, read_costs
-from sonyc_trainer.stages import Stage
+from sonyc_trainer.stages import Stage, costing
+from sonyc_trainer.tables import TRIMMED, read_table, write_table
+from support.stage_runs import QUIET
 
 
 def test_front_holds_what_nothing_beats_in_both() -> None:
@@ -52,6 +55,16 @@ def test_own_levels_are_as_evaluated(finished: StudyFolder) -> None:
             assert row.n_clips == int(cell["n_clips"])
             assert row.macro_f1.value == pytest.approx(float(cell["macro_f1"]))
             assert row.macro_f1.low <= row.macro_f1.value <= row.macro_f1.high
+
+
+def test_clips_of_one_recording_have_no_interval(own_copy: StudyFolder) -> None:
+    trimmed = read_table(own_copy.trimmed, TRIMMED)
+    write_table(own_copy.trimmed, trimmed.assign(group="own/1"), TRIMMED)
+    costing.run(own_copy, QUIET)
+    for row in read_costs(own_copy.costs):
+        assert row.n_clips
+        assert isnan(row.macro_f1.low)
+        assert isnan(row.macro_f1.high)
 
 
 def test_missing_table_names_its_stage(tmp_path: Path) -> None:

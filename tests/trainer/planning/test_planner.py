@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -13,6 +14,7 @@ from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.planning.costs import read_costs
 from sonyc_trainer.planning.planner import Wish, plan_of_sample, plan_of_study
 from sonyc_trainer.planning.sampling import sample_audio
+from sonyc_trainer.stages import Stage
 from support.stage_runs import QUIET
 
 
@@ -64,6 +66,17 @@ def test_figures_that_are_not_measured_alike_are_said_to_be_so(own_copy: StudyFo
     lines = plan_of_study(own_copy, Wish(1)).as_text().splitlines()
     assert lines[0].split()[-1] == "clips"
     assert next(line for line in lines if "8 kHz" in line).split()[-1] == "7"
+
+
+def test_figure_without_an_interval_is_not_given_one(own_copy: StudyFolder) -> None:
+    cells = own_copy.of(Stage.EVALUATE) / "cells.csv"
+    table = pd.read_csv(cells)
+    table[["macro_f1_low", "macro_f1_high"]] = float("nan")
+    table.to_csv(cells, index=False)
+    plan = plan_of_study(own_copy, Wish(10**9, min_f1=0.01))
+    assert "(no interval)" in plan.as_text().splitlines()[0]
+    assert "The clips are of one recording or sensor: nothing can be said of others." in plan.notes
+    assert plan.as_document()["chosen"]["macro_f1_low"] is None
 
 
 def test_wish_that_no_level_reaches_says_the_best(finished: StudyFolder) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sonyc_trainer.report.charts import Axes, Point, axes_around, difference_chart, line_chart, stacked_bars
-from sonyc_trainer.report.markup import Markup, element, html, number, table
+from sonyc_trainer.report.markup import Markup, element, html, number, table, with_interval
 from sonyc_trainer.report.svg import Frame, legend, ticks
 
 
@@ -22,6 +22,11 @@ def test_text_is_escaped_and_markup_is_not() -> None:
 )
 def test_number_is_written_for_readers(value: float, digits: int, text: str) -> None:
     assert number(value, digits) == text
+
+
+def test_estimate_without_an_interval_stands_alone() -> None:
+    assert with_interval(0.25, 0.2, 0.3) == "0.250<small>0.20 to 0.30</small>"
+    assert with_interval(0.25, float("nan"), float("nan")) == "0.250"
 
 
 def test_what_is_unknown_is_a_dash() -> None:

@@ -120,6 +120,7 @@ def test_cut_off_recording_is_marked(folder: StudyFolder, suffix: str) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     table = table_of(folder)
     assert table.index[table["cut"]].tolist() == ["d/dog/0-0"]
+    assert "Files that were cut off, used as far as they go: 1 (d/dog/0-0)." in folder.notes(Stage.TRIM).read_text()
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 22050, 44100, 192000])

@@ -21,6 +21,7 @@ LEDGER: Final = ("stage", "rule", "n_clips")
 LISTED: Final = "listed"
 USED: Final = "used"
 
+_N_NAMED: Final = 5
 _DROPPING_STAGES = (Stage.DATASET, Stage.SELECT, Stage.TRIM)
 
 
@@ -35,6 +36,12 @@ def write_csv(path: Path, rows: Sequence[Sequence[object]], columns: Sequence[st
 def write_notes(path: Path, notes: Sequence[str]) -> None:
     """Write what a reader of the report must know of a stage, a line each."""
     write_whole(path, "".join(f"{note}\n" for note in notes).encode())
+
+
+def named(clip_ids: Sequence[str]) -> str:
+    """Name clips in a note: how many, and the first of them."""
+    more = ", ..." if len(clip_ids) > _N_NAMED else ""
+    return f"{len(clip_ids)} ({', '.join(clip_ids[:_N_NAMED])}{more})"
 
 
 def read_notes(folder: StudyFolder) -> list[str]:

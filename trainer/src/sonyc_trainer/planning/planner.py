@@ -179,7 +179,9 @@ def _notes(chosen: Option | None, folder: StudyFolder, wish: Wish) -> list[str]:
     if chosen is None or chosen.macro_f1 is None or wish.min_f1 is None:
         return []
     notes, own_hz = [], folder.study.compress.storage_rate_hz
-    if chosen.macro_f1.low < wish.min_f1:
+    if math.isnan(chosen.macro_f1.low):
+        notes.append("The clips are of one recording or sensor: nothing can be said of others.")
+    elif chosen.macro_f1.low < wish.min_f1:
         notes.append(f"The interval reaches below {wish.min_f1:g}: on other recordings it may not be kept.")
     if chosen.rate_hz != own_hz:
         notes.append(
@@ -199,10 +201,11 @@ def _basis_notes(rows: Sequence[CostRow], options: Sequence[Option], folder: Stu
         first = others[0]
         alike = [row for row in rows if row.coding.rate_hz == own_hz and row.coding.level and row.n_clips]
         beside = ", ".join(f"{row.coding.setting} {row.macro_f1.value:.3f}" for row in alike)
+        own_khz = f"{own_hz / 1e3:g} kHz"
         notes.append(
-            f"Not measured alike: at {own_hz / 1e3:g} kHz macro-F1 is of all {own[0].n_clips} {split} clips with the "
-            f"head that a node uses at each level; at other rates of {first.n_clips} of them, with head {first.head!r} "
-            f"of the first seed for all levels. Compare those with what the same head has on the same clips at {own_hz / 1e3:g} kHz: "
+            f"Not measured alike: at {own_khz} macro-F1 is of all {own[0].n_clips} {split} clips with the head that a "
+            f"node uses at each level; at other rates of {first.n_clips} of them, with head {first.head!r} of the "
+            f"first seed for all levels. Compare those with what the same head has on the same clips at {own_khz}: "
             f"{beside}."
         )
     if (own or others) and split != TEST:
@@ -227,4 +230,5 @@ def _line(option: Option, *, is_chosen: bool) -> str:
 
 
 def _interval(f1: Estimate) -> str:
-    return f"{f1.value:.3f} ({f1.low:.3f} to {f1.high:.3f})"
+    span = "no interval" if math.isnan(f1.low) else f"{f1.low:.3f} to {f1.high:.3f}"
+    return f"{f1.value:.3f} ({span})"

@@ -56,7 +56,9 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_interval(value: float, low: float, high: float, digits: int = 3) -> Markup:
-    """Give an estimate with its interval beneath, smaller."""
+    """Give an estimate with its interval beneath, smaller; alone where it has none."""
+    if isnan(low):
+        return html(number(value, digits))
     interval = f"{number(low, digits - 1)} to {number(high, digits - 1)}"
     return Markup(f"{html(number(value, digits))}{element('small', interval)}")
 

@@ -1,6 +1,7 @@
 """What another embedding, another part of the clip or another pooling makes of the same clips at the same levels."""
 
 from collections.abc import Sequence
+from math import isnan
 
 from sonyc_trainer.findings import Comparison, Difference, read_findings
 from sonyc_trainer.folder import StudyFolder
@@ -9,6 +10,8 @@ from sonyc_trainer.report.figure import Figure
 from sonyc_trainer.report.markup import Markup, details, element, joined, listed, number, table, with_interval
 from sonyc_trainer.report.material import Material, head_title, known
 from sonyc_trainer.report.section import Section
+from sonyc_trainer.statistics.bootstrap import MIN_CLUSTERS
+from sonyc_trainer.statistics.proportions import MIN_CLIPS
 from sonyc_trainer.study import EmbeddingSettings, Study, TrimMode
 from sonyc_trainer.study.comparisons import BASE
 
@@ -16,6 +19,7 @@ _CAPTION = (
     "Macro-F1 over tested levels, a line for the study and each variant; at each level the head that would serve it "
     "there."
 )
+_TOO_FEW = "These are too few clips or recordings to compare anything: what differs below may be chance."
 _AGAINST_STUDY = "Each variant against the study at the same level"
 _AGAINST_REFERENCE = "Each at a level against itself at {reference}"
 
@@ -25,7 +29,7 @@ def variants(material: Material) -> Section:
     names = material.compared.names
     parts: list[Markup | Figure] = [
         element("p", _introduction(material)),
-        listed(_sentences(material)),
+        element("p", _TOO_FEW) if _too_few(material) else listed(_sentences(material)),
         _figure(material),
         _explained(material.folder),
         _f1_table(material),
@@ -51,14 +55,24 @@ def _sentences(material: Material) -> list[str]:
     lines = []
     for name in material.compared.names:
         of_levels = [one for one in found if one.trained == name and one.comparison == Comparison.TESTED]
-        line = f"{name}: {_of_levels(of_levels, reference)}"
-        beside = [one for one in found if one.trained == name and one.comparison == Comparison.TRAINED and one.differs]
-        if beside:
-            worse = {one.macro_f1.value < 0 for one in beside}
-            word = "lower or higher" if len(worse) > 1 else "lower" if worse == {True} else "higher"
-            line += f" Macro-F1 is {word} than the study's at {', '.join(one.tested for one in beside)}."
-        lines.append(line)
+        beside = [one for one in found if one.trained == name and one.comparison == Comparison.TRAINED]
+        lines.append(f"{name}: {_of_levels(of_levels, reference)}{_beside_study(beside)}")
     return lines
+
+
+def _too_few(material: Material) -> bool:
+    """Whether there is too little to say anything of differences."""
+    first = material.compared.cells[0]
+    return first.n_clips < MIN_CLIPS or first.n_groups < MIN_CLUSTERS
+
+
+def _beside_study(beside: Sequence[Difference]) -> str:
+    differing = [one for one in beside if one.differs]
+    if not differing:
+        return " At no level can it be told apart from the study." if beside else ""
+    worse = {one.macro_f1.value < 0 for one in differing}
+    word = "lower or higher" if len(worse) > 1 else "lower" if worse == {True} else "higher"
+    return f" Macro-F1 is {word} than the study's at {', '.join(one.tested for one in differing)}."
 
 
 def _of_levels(of_levels: Sequence[Difference], reference: str) -> str:
@@ -128,6 +142,8 @@ def _difference_table(material: Material, comparison: Comparison, caption: str) 
 def _difference(one: Difference) -> Markup:
     estimate = one.macro_f1
     text = f"{number(estimate.value)}{'*' if one.differs else ''}"
+    if isnan(estimate.low):
+        return Markup(text)
     return Markup(f"{text}{element('small', f'{number(estimate.low, 2)} to {number(estimate.high, 2)}')}")
 
 

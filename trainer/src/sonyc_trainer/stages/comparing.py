@@ -14,7 +14,7 @@ from sonyc_trainer.errors import StageError
 from sonyc_trainer.folder import LAST_OF_VARIANTS, StudyFolder
 from sonyc_trainer.head_outputs import TEST
 from sonyc_trainer.learning import class_flags
-from sonyc_trainer.ledger import write_notes
+from sonyc_trainer.ledger import named, read_dropped, write_notes
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.statistics.comparison import Comparisons, Decisions
 from sonyc_trainer.statistics.counts import Flags
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEFT_OUT: Final = "Not compared: {name}. {reason}"
+DROPPED_BY: Final = "Clips that only variant {name} dropped, as {rules}: {clips}; variants are compared without them."
 
 
 def run(folder: StudyFolder, context: StageContext) -> None:
@@ -40,8 +41,22 @@ def run(folder: StudyFolder, context: StageContext) -> None:
         write_compared(folder.of(Stage.COMPARE), compared)
         missing = [(name, variant.left_out.read_text()) for name, variant in variants.items() if name not in done]
         notes = [LEFT_OUT.format(name=name, reason=reason) for name, reason in missing]
+        notes += _dropped_notes(folder, done)
         write_notes(folder.notes(Stage.COMPARE), notes)
         advance(1)
+
+
+def _dropped_notes(folder: StudyFolder, done: Mapping[str, StudyFolder]) -> list[str]:
+    """Name the clips that a variant dropped and the study did not; they are compared with none."""
+    own = set(read_dropped(folder)["clip_id"])
+    notes = []
+    for name, variant in done.items():
+        dropped = read_dropped(variant)
+        lost = dropped[~dropped["clip_id"].isin(own)]
+        if len(lost):
+            rules = " or ".join(sorted(set(lost["rule"])))
+            notes.append(DROPPED_BY.format(name=name, rules=rules, clips=named(lost["clip_id"].to_list())))
+    return notes
 
 
 def _compared(folder: StudyFolder, done: Mapping[str, StudyFolder]) -> Compared:

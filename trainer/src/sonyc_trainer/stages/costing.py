@@ -26,7 +26,7 @@ from sonyc_trainer.planning.costs import COSTS, TIMINGS, CostRow, pareto_front
 from sonyc_trainer.planning.measuring import joined_pieces, measure
 from sonyc_trainer.shards import Shard, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.statistics.bootstrap import N_RESAMPLES, Estimate, draws, estimate, resampled
+from sonyc_trainer.statistics.bootstrap import MIN_CLUSTERS, N_RESAMPLES, Estimate, draws, estimate, resampled
 from sonyc_trainer.statistics.counts import Flags, cluster_counts, cluster_indices, figures
 from sonyc_trainer.tables import PREDICTIONS, TRIMMED, read_table
 
@@ -161,7 +161,8 @@ def _rows(
     seed: int,
 ) -> list[CostRow]:
     truth, clusters = class_flags(clips["labels"]), cluster_indices(list(clips["group"]))
-    drawn = draws(int(clusters.max()) + 1, n_resamples=N_RESAMPLES, seed=seed)
+    n_clusters = int(clusters.max()) + 1
+    drawn = draws(n_clusters, n_resamples=N_RESAMPLES if n_clusters >= MIN_CLUSTERS else 0, seed=seed)
     estimates = {}
     for coding, flags in decisions.items():
         if len(flags) == 0:

@@ -16,7 +16,7 @@ from sonyc_trainer.context import StageContext
 from sonyc_trainer.datasets.listing import Dropped
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.folder import Stage, StudyFolder
-from sonyc_trainer.ledger import DROPPED, write_csv, write_notes
+from sonyc_trainer.ledger import DROPPED, named, write_csv, write_notes
 from sonyc_trainer.loudness import Moment, loudest_moment
 from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.splitting import TRAIN
@@ -132,8 +132,8 @@ def _notes(kept: list[Row], settings: TrimSettings) -> list[str]:
         notes.append(f"Clips are cut to their loudest {keep_s}: figures are of these, while a node hears whole clips.")
     if n_short:
         notes.append(f"{n_short} of {len(kept)} clips are shorter than {keep_s}: {_FILLED[settings.fill]}.")
-    if n_cut := sum(row["cut"] for row in kept):
-        notes.append(f"Files that were cut off, used as far as they go: {n_cut}.")
+    if cut := [row["clip_id"] for row in kept if row["cut"]]:
+        notes.append(f"Files that were cut off, used as far as they go: {named(cut)}.")
     return notes
 
 
