@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sonyc_contract.codec import encode
+from sonyc_contract.levels import Level
 from sonyc_contract.messages import BANDS_HZ
 from sonyc_device.cli import main
 from sonyc_device.state import state_folder
@@ -72,7 +74,7 @@ def test_one_of_two_channels_without_bands(tmp_path: Path, capsys: pytest.Captur
     assert (found["channel"], found["n_channels"], found["bands"]) == (2, 2, {})
     assert found["laeq"] == pytest.approx(-23.01, abs=0.01)
     assert main(["level", "--channel", "3", str(wav)]) == 1
-    assert error(capsys) == f"sonyc-device: {wav}: has 2 channel(s): --channel 3"
+    assert error(capsys) == f"sonyc-device: {wav}: has 2 channel(s), not 3"
 
 
 def test_raw_pcm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,3 +182,13 @@ def test_damaged_history_is_an_error_for_who_asks_for_it(
     assert "calibration.json: is damaged" in error(capsys)
     assert main(["calibrate", "--config", str(config), "--json", str(wav)]) == 0
     assert main(["level", "--config", str(config), "--json", str(wav)]) == 0
+
+
+def test_what_the_decoder_says_of_a_damaged_file_is_not_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = encode(noise(2, RATE_HZ), RATE_HZ, level=Level.V5)
+    mp3 = tmp_path / "damaged.mp3"
+    mp3.write_bytes(data[: len(data) // 2] + bytes(3_000) + data[len(data) // 2 :])
+    assert main(["level", "--no-bands", str(mp3)]) == 0
+    assert capfd.readouterr().err == ""

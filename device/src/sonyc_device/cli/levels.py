@@ -120,12 +120,13 @@ def _level_all(named: Path, arguments: argparse.Namespace, raw: "RawPcm | None",
 
 
 def _level_one(path: Path, arguments: argparse.Namespace, raw: "RawPcm | None", reference: "Reference") -> int:
+    from sonyc_device.classification import native_messages_muted
     from sonyc_device.level.file_levels import Measurement, open_recording
 
     try:
-        with open_recording(path, raw=raw) as recording:
+        with native_messages_muted(), open_recording(path, raw=raw) as recording:
             if arguments.channel > recording.n_channels:
-                return fail(f"{path}: has {recording.n_channels} channel(s): --channel {arguments.channel}", FAILURE)
+                raise AudioError(f"{path}: has {recording.n_channels} channel(s), not {arguments.channel}")
             measurement = Measurement(recording.rate_hz, with_bands=not arguments.no_bands)
             for number, figures in measurement.seconds(recording.blocks(channel=arguments.channel - 1)):
                 if arguments.seconds:
