@@ -147,6 +147,12 @@ def test_costs_are_of_the_same_decisions(mixtures: StudyFolder) -> None:
     assert all(0 < float(row["macro_f1"]) <= 1 for row in rows)
 
 
+def test_report_says_what_its_areas_are(mixtures: StudyFolder) -> None:
+    page = mixtures.report.read_text()
+    assert "Average precision of the heads of the first seed. SONYC-UST&#x27;s published figures join" in page
+    assert "clips, with the heads of the first seed. Numbers: <code>07-evaluate/classes.csv" in page
+
+
 def test_report_is_written_without_a_confusion(mixtures: StudyFolder) -> None:
     assert "16 test clips of 2 recordings or sensors: too few to compare levels" in mixtures.report.read_text()
 

@@ -104,6 +104,19 @@ def test_every_matrix_cell_has_its_interval(finished: StudyFolder, text: str) ->
         assert f"{f1.value:.3f}<small>{f1.low:.2f} to {f1.high:.2f}</small>" in text
 
 
+def test_counts_of_every_class_and_cell_are_there(finished: StudyFolder, text: str) -> None:
+    with (finished.of(Stage.EVALUATE) / "classes.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test" and row["support"] != "0"]
+    start = text.index("TP, FP, FN, precision and recall")
+    shown = re.sub(r"\s*<[^>]+>\s*", " ", text[start : text.index("</details>", start)])
+    shown = re.sub(r" +", " ", shown)
+    assert len(rows) == 3 * 3 * 3
+    for row in rows:
+        ratios = " ".join(f"{float(row[name]):.3f}" for name in ("precision", "recall", "f1"))
+        counts = " ".join(row[name] for name in ("label", "tested", "support", "tp", "fp", "fn"))
+        assert f"{counts} {ratios}" in shown
+
+
 def test_figure_of_an_earlier_run_does_not_stay(own_copy: StudyFolder) -> None:
     stale = own_copy.root / "figures" / "spectrogram-music-of-old.csv"
     stale.write_text("left\n")

@@ -15,6 +15,7 @@ from sonyc_trainer.report.charts import (
     line_chart,
     panel_charts,
 )
+from sonyc_trainer.report.class_counts import class_counts
 from sonyc_trainer.report.figure import Figure
 from sonyc_trainer.report.markup import (
     MINUS,
@@ -27,11 +28,15 @@ from sonyc_trainer.report.markup import (
     table,
     with_interval,
 )
-from sonyc_trainer.report.material import Material, head_title, known
+from sonyc_trainer.report.material import Material, first_seed, head_title, known
 from sonyc_trainer.report.section import Section
 from sonyc_trainer.statistics.bootstrap import MIN_CLUSTERS
 from sonyc_trainer.statistics.proportions import MIN_CLIPS
 
+_AUPRC_NOTE = (
+    "Average precision of the heads of the first seed. SONYC-UST's published figures join the points of the curve with "
+    "straight lines, which gives more, and are of its official split: they are not these."
+)
 _INTERVAL_COLUMNS = ("macro_f1", "macro_f1_low", "macro_f1_high")
 
 
@@ -76,7 +81,7 @@ def classes(material: Material) -> Section:
     parts: list[Markup | Figure] = [_class_figure(material), _class_tables(material)]
     if material.findings.facts.labels == "single":
         parts += _confusions(material)
-    parts += [_precision_recall(material), _calibration(material)]
+    parts += [class_counts(material), _precision_recall(material), _calibration(material)]
     return Section("classes", "Classes", parts)
 
 
@@ -262,13 +267,16 @@ def _class_tables(material: Material) -> Markup:
 def _confusions(material: Material) -> list[Markup | Figure]:
     shown = [(head, material.results.own_level(head)) for head in material.heads]
     others = [(head, level) for head in material.heads for level in material.levels if (head, level) not in shown]
-    caption = "Confusion matrices, each head at its own level; shaded by the share of the true class."
+    seed = first_seed(material)
+    caption = f"Confusion matrices, each head at its own level{seed}; shaded by the share of the true class."
     parts: list[Markup | Figure] = [
         element("h3", "Confusion"),
         _confusion_figure(material, "confusion", caption, shown),
     ]
     if others:
-        figure = _confusion_figure(material, "confusion-others", "Confusion matrices of the other pairs.", others)
+        figure = _confusion_figure(
+            material, "confusion-others", f"Confusion matrices of the other pairs{seed}.", others
+        )
         parts.append(figure)
     return parts
 
@@ -297,7 +305,9 @@ def _precision_recall(material: Material) -> Markup:
     headings = ["class", "positive", *(f"{head_title(h)} at {material.results.own_level(h)}" for h in material.heads)]
     caption = "Area under the precision-recall curve, each head at its own level"
     content = table(headings, rows, caption=caption)
-    return content if material.findings.facts.labels == "multi" else details(caption, content)
+    if material.findings.facts.labels != "multi":
+        return details(caption, content)
+    return joined([content, element("p", _AUPRC_NOTE, class_="caption")])
 
 
 def _calibration(material: Material) -> Markup:

@@ -35,6 +35,7 @@ class Material:
         breakdown: Clips per class and split.
         dropped: Rows of stage, clip, rule and detail.
         confusion: Rows of the confusion matrices, of the reported split.
+        classes: Rows of counts per class, trained and tested level, of the same.
         curves: Losses of each head over epochs.
         spectrograms: One clip per class.
         cutoffs_hz: Where each level cuts off.
@@ -51,6 +52,7 @@ class Material:
     breakdown: list[tuple[str, dict[str, int]]]
     dropped: Rows
     confusion: Rows
+    classes: Rows
     curves: list[Curve]
     spectrograms: list[ClassSpectrograms]
     cutoffs_hz: dict[Level, float | None]
@@ -81,6 +83,7 @@ def read_material(folder: StudyFolder) -> Material:
     """
     results = read_results(folder)
     confusion = _rows(folder.of(Stage.EVALUATE) / "confusion.csv")
+    classes = _rows(folder.of(Stage.EVALUATE) / "classes.csv")
     dropped = read_dropped(folder).astype(str).to_dict(orient="records")
     return Material(
         folder=folder,
@@ -92,6 +95,7 @@ def read_material(folder: StudyFolder) -> Material:
         breakdown=[(row.pop("label"), {k: int(n) for k, n in row.items()}) for row in _rows(folder.breakdown)],
         dropped=[{str(key): str(value) for key, value in row.items()} for row in dropped],
         confusion=[row for row in confusion if row["split"] == results.split],
+        classes=[row for row in classes if row["split"] == results.split],
         curves=[curve for head in results.heads for curve in _curves(folder, head)],
         spectrograms=[read_spectrograms(folder.spectrogram(label), label) for label in _shown(folder)],
         cutoffs_hz={
@@ -105,6 +109,11 @@ def read_material(folder: StudyFolder) -> Material:
 def head_title(head: str) -> str:
     """Name a head for a reader."""
     return "level-robust" if head == "any" else head
+
+
+def first_seed(material: Material) -> str:
+    """Say, in a caption, that counts are not means over seeds; nothing where there is one seed."""
+    return ", with the heads of the first seed" if material.findings.facts.n_seeds > 1 else ""
 
 
 def known(value: float) -> float | None:
