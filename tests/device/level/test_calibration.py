@@ -1,11 +1,14 @@
 """The history of calibrations: what is kept, which one holds, and what a damaged file does (field failure 23)."""
 
+import contextlib
 import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sonyc_contract.messages import ClockQuality
 from sonyc_device.config import CaptureSettings
@@ -104,3 +107,17 @@ def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
     with pytest.raises(CalibrationError, match="cannot be read: Is a directory"):
         add_calibration(tmp_path, calibration(1))
+
+
+@given(position=st.integers(0, 600), replacement=st.binary(max_size=20), n_cut=st.integers(0, 40))
+def test_a_mutated_history_gives_our_own_error_or_calibrations(
+    position: int, replacement: bytes, n_cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("state")
+    add_calibration(folder, calibration(1))
+    data = (folder / FILE_NAME).read_bytes()
+    (folder / FILE_NAME).write_bytes(data[:position] + replacement + data[position + n_cut :])
+    with contextlib.suppress(CalibrationError):
+        assert len(read_history(folder).calibrations) <= 1
+    add_calibration(folder, calibration(2))
+    assert read_history(folder).calibrations[-1] == calibration(2)
