@@ -98,7 +98,7 @@ def test_mode_none_writes_no_audio(make_agent: Callable[..., AgentProcess], mosq
     assert not (agent.folder / "clips").exists()
     written = {str(path.relative_to(agent.folder)) for path in agent.folder.rglob("*") if path.is_file()}
     assert written - {"state/outbox.sqlite-wal", "state/outbox.sqlite-shm"} == {
-        "node.toml", "agent.log", "state/agent.lock", "state/outbox.sqlite", "state/outbox.sqlite.ballast",
+        "node.toml", "agent.log", "state/outbox.sqlite", "state/outbox.sqlite.ballast",
     }  # fmt: skip
     for label in labels_of(subscriber):
         assert (label.audio.kept, label.audio.reason) == (False, "mode-none")

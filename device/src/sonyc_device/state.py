@@ -1,6 +1,7 @@
 """The folder in which an agent keeps what must outlive it; one agent at a time."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,21 +13,29 @@ from sonyc_device.errors import AgentRunningError, DeviceError
 def state_folder(folder: Path) -> Iterator[Path]:
     """Make the folder where it is missing, and hold it for this process.
 
+    The folder itself is locked, not a file in it: on a disk that is full or read-only an agent can run too, and hold
+    its messages in memory.
+
     Raises:
         AgentRunningError: another agent holds it.
-        DeviceError: it cannot be written.
+        DeviceError: it is missing and cannot be made, or cannot be opened.
     """
-    lock_path = folder / "agent.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = lock_path.open("ab")
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise DeviceError(f"state folder {folder}: cannot be written: {error.strerror or error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AgentRunningError(
-                f"state folder {folder}: another agent uses it; stop that one, or set another state_folder"
-            ) from error
+        raise DeviceError(f"state folder {folder}: cannot be used: {error.strerror or error}") from error
+    try:
+        _lock(descriptor, folder)
         yield folder
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise AgentRunningError(
+            f"state folder {folder}: another agent uses it; stop that one, or set another state_folder"
+        ) from error

@@ -159,7 +159,10 @@ def test_bounds_that_became_narrower_are_reached_in_steps(path: Path) -> None:
     outbox.put(*(Draft(HEALTH, b"%d" % n) for n in range(1_200)))
     outbox.close()
     narrow = open_outbox(path, Bounds(max_rows=10, max_bytes=10**9, max_age_s=1e9))
-    left = [(narrow.evict(), narrow.n_rows)[1] for _ in range(4)]
+    left = []
+    for _ in range(4):
+        narrow.evict()
+        left.append(narrow.n_rows)
     assert left == [700, 200, 10, 10]
     assert payloads(narrow)[0] == b"1190"
     narrow.close()

@@ -215,7 +215,8 @@ def test_changed_state_is_announced_and_an_orderly_end_is_said(outbox: Outbox, s
 
 
 def test_commands_are_asked_for_and_handed_over(outbox: Outbox, started: list[Publisher]) -> None:
-    messenger, taken = FakeMessenger(), []
+    messenger = FakeMessenger()
+    taken: list[Received] = []
     start(started, outbox, messenger, conversation=Conversation(on_command=taken.append))
     wait_until(lambda: bool(messenger.links), what="a connection")
     assert messenger.links[0].subscriptions == ["sonyc/v1/node-1/cmd/+/+"]

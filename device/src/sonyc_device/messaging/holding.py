@@ -167,8 +167,8 @@ class HoldingOutbox:
             if self._flush() and self._problem:
                 self._do(self._disk.probe)
             self._delete_on_disk(set())
-            self._do(self._disk.evict)
-            self._do(self._disk.tidy)
+            self._do(self._disk.evict, is_proof=False)
+            self._do(self._disk.tidy, is_proof=False)
 
     def oldest_s(self) -> float | None:
         """Say for how long the oldest message on the disk has waited; None where none does, or it cannot be said."""
@@ -318,14 +318,15 @@ class HoldingOutbox:
             _LOGGER.error("the outbox cannot be read: %s", error)
             return otherwise
 
-    def _do(self, action: Callable[[], object]) -> bool:
-        """Write to the disk, and say whether it could be done."""
+    def _do(self, action: Callable[[], object], *, is_proof: bool = True) -> bool:
+        """Write to the disk, and say whether it could be done; what may write nothing proves nothing."""
         try:
             action()
         except OutboxError as error:
             self._note(str(error))
             return False
-        self._note("")
+        if is_proof:
+            self._note("")
         return True
 
     def _note(self, problem: str) -> None:

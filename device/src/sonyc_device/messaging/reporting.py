@@ -44,6 +44,7 @@ class BookReports:
         self._reporter = reporter
         self._now_s = now_s
         self._keep_days = keep_days
+        self._is_tidied = False
 
     def write(self) -> None:
         """Write what is noted in memory.
@@ -51,6 +52,8 @@ class BookReports:
         Raises:
             OutboxError: the disk takes nothing; it stays noted.
         """
+        if not self._is_tidied:  # of what earlier runs left
+            self.tidy(0.0)
         self._outbox.write(lambda _connection: None)
 
     def tidy(self, run_s: float) -> None:
@@ -65,6 +68,7 @@ class BookReports:
             self._books.forget(connection, before_s=self._now_s() - self._keep_days * _DAY_S)
 
         self._outbox.write(tidy_all)
+        self._is_tidied = True
 
     def send(self) -> None:
         """Report hours that are over and changed since they were last reported.
