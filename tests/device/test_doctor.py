@@ -16,6 +16,7 @@ from sonyc_device.keeping_up import Speed
 from sonyc_device.preflight import Finding, State
 from support.agents import AgentProcess, write_toml
 from support.broker import Mosquitto, free_port
+from support.certificates import Authority
 from support.processes import wait_until
 from support.pulse import PulseSource
 from support.scripted_broker import Conduct, ScriptedBroker
@@ -25,14 +26,14 @@ Examine = Callable[..., dict[str, Finding]]
 
 
 class SetClock:
-    """A clock of any quality at any time."""
+    """A clock of any quality at any time; the machine's where no year is said."""
 
-    def __init__(self, quality: ClockQuality = ClockQuality.SYNCED, year: int = 2027) -> None:
+    def __init__(self, quality: ClockQuality = ClockQuality.SYNCED, year: int | None = 2027) -> None:
         self._quality = quality
         self._year = year
 
     def utc(self) -> datetime:
-        return datetime(self._year, 1, 1, tzinfo=UTC)
+        return datetime.now(UTC) if self._year is None else datetime(self._year, 1, 1, tzinfo=UTC)
 
     def monotonic_s(self) -> float:
         return 0.0
@@ -72,7 +73,7 @@ def test_node_that_works(findings_of: Examine, mosquitto: Mosquitto, pulse_sourc
     assert {finding.state for finding in findings.values()} == {State.OK}, findings
     assert list(findings) == [
         "agent", "configuration", "bundle", "self-test", "level", "storage rate", "microphone", "state folder",
-        "store folder", "broker", "sound", "speed", "clock", "room", "quota", "publishing",
+        "store folder", "clips", "broker", "sound", "speed", "clock", "room", "quota", "publishing",
     ]  # fmt: skip
     assert findings["sound"].detail.startswith("144000 samples, -2")
     assert "% of the time" in findings["speed"].detail
@@ -150,6 +151,22 @@ def test_broker_that_permits_another_topic_only_is_degraded(findings_of: Examine
         broker.stop()
     assert finding.state is State.WARNING
     assert "permit node-1 to write to sonyc/v1/node-1/#" in finding.way_out
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "way_out"),
+    [
+        (400, State.OK, ""),
+        (10, State.WARNING, "renew it soon"),
+        (-1, State.FAILURE, "it has expired, if the clock is right: renew it"),
+    ],
+)
+def test_certificate(days: int, state: State, way_out: str, findings_of: Examine, tmp_path: Path) -> None:
+    own = Authority(tmp_path).issue("node-1", days=days)
+    tls = {"enabled": True, "certificate_file": str(own.certificate), "key_file": str(own.key)}
+    mqtt_tables = {"mqtt": {"host": "127.0.0.1", "port": free_port()}, "mqtt.tls": tls}
+    finding = findings_of(SetClock(year=None), **mqtt_tables)["certificate"]
+    assert (finding.state, finding.way_out) == (state, way_out)
 
 
 @pytest.fixture

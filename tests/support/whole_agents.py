@@ -109,8 +109,9 @@ class WholeAgent:
         return self.outcomes[0]
 
     def status(self) -> dict[str, Any]:
-        """What it says of itself."""
-        return dict(self.agent.status())
+        """What it counted."""
+        counts: Any = self.agent.status()["counts"]
+        return dict(counts)
 
 
 def slowed(config: NodeConfig) -> tuple[Classifier, SlowInterpreter]:

@@ -50,6 +50,7 @@ from sonyc_device.minutes import MinuteReports
 from sonyc_device.reports import Reports
 from sonyc_device.running.notify import ServiceManager
 from sonyc_device.running.progress import Progress
+from sonyc_device.running.reloading import Reloader
 from sonyc_device.running.watchdog import Watchdog
 from sonyc_device.storing.policy import decide
 from sonyc_device.storing.store import ClipStore
@@ -129,6 +130,7 @@ class Parts:
         liveness: Whether it delivers.
         counters: What happens is counted here.
         manager: Who started us, and wants to know how we are.
+        reloader: Reads the configuration again; None where it came from no file.
     """
 
     source: AudioSource
@@ -150,6 +152,7 @@ class Parts:
     liveness: Liveness = field(default_factory=Liveness)
     counters: Counters = field(default_factory=Counters)
     manager: ServiceManager = field(default_factory=ServiceManager)
+    reloader: Reloader | None = None
 
 
 @dataclass(frozen=True)
@@ -179,8 +182,7 @@ class Agent:
         self._progress = Progress()
         self._lag_s: float | None = None
         self.health = HealthReport(parts, self)
-        watchdog = Watchdog(parts.manager, self._progress)
-        self._supervision = Supervision([*parts.duties, *self._own_duties(), Duty("watchdog", TICK_S, watchdog.look)])
+        self._supervision = Supervision([*parts.duties, *self._own_duties()])
         self._clips: queue.Queue[TimedClip | None] = queue.Queue(MAX_WAITING_CLIPS)
         self._stop_requested = False
         self._all_labelled = threading.Event()
@@ -205,6 +207,9 @@ class Agent:
     def _own_duties(self) -> Iterator[Duty]:
         parts = self._parts
         yield from Reports(parts, self.health).duties()
+        yield Duty("watchdog", TICK_S, Watchdog(parts.manager, self._progress).look)
+        if parts.reloader is not None:
+            yield Duty("reload", TICK_S, parts.reloader.look)
         if parts.levels is not None:
             minutes = MinuteReports(
                 parts.levels, facts=parts.facts, timeline=parts.timeline, outbox=parts.outbox, publisher=parts.publisher
@@ -215,6 +220,11 @@ class Agent:
         """Ask the agent to finish the clip in work and leave, within 5 s; a signal handler may call this."""
         self._stop_requested = True
         self._news.put(None)  # re-entrant, which an Event's `set` is not
+
+    def reload(self) -> None:
+        """Ask the agent to read its configuration again; a signal handler may call this."""
+        if self._parts.reloader is not None:
+            self._parts.reloader.request()
 
     def run(self, *, drain_timeout_s: float) -> Outcome:
         """Record, label and publish.
@@ -415,15 +425,12 @@ class Agent:
         return AudioRecord(kept=True, reason=decision.reason, n_bytes=len(data))
 
     def status(self) -> dict[str, object]:
-        """Say what it is doing; any thread may ask."""
-        facts = self._parts.facts
+        """Say what it is doing, which is its health and what only this machine is told; any thread may ask."""
         return {
-            "node": facts.node,
-            "session": facts.session,
-            "run": facts.run,
             "last_samples_s_ago": self._progress.idle_s,
             "clip_in_work_s": self._progress.busy_s,
-            **self._summary(),
+            **self.health.document().model_dump(mode="json", by_alias=True),
+            "counts": self._summary(),
         }
 
     def _summary(self) -> dict[str, object]:

@@ -34,6 +34,7 @@ from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.publisher import Conversation, Publisher
 from sonyc_device.node_state import StateDocument
 from sonyc_device.running.notify import service_manager
+from sonyc_device.running.reloading import Reloader
 from sonyc_device.running.status import status_answered
 from sonyc_device.state import state_folder
 from sonyc_device.storing.assembly import make_store
@@ -59,11 +60,12 @@ class Seams:
 
 
 @contextmanager
-def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]:
+def open_agent(config: NodeConfig, *, path: Path | None = None, seams: Seams = Seams()) -> Iterator[Agent]:
     """Put an agent together, and close its files at the end.
 
     Args:
         config: The node's.
+        path: The file it came from, to be read again when the agent is asked to.
         seams: What is not to be the machine's own.
 
     Raises:
@@ -92,7 +94,7 @@ def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]
         facts = _facts(config, session=outbox.session, run=run)
         memory = CommandMemory(folder / COMMANDS_NAME, is_in_use=config.commands.enabled)
         desk = Desk(config, memory, _surroundings(config, facts, classifier.bundle, outbox, clock))
-        in_effect = desk.in_effect
+        in_effect, manager = desk.in_effect, service_manager()
         state = StateDocument(facts, bundle=classifier.bundle.digest, clock=clock, in_effect=in_effect)
         conversation = Conversation(state, desk.take if config.commands.enabled else None)
         publisher = Publisher(outbox, messenger, publisher_settings(config), conversation=conversation)
@@ -117,7 +119,8 @@ def open_agent(config: NodeConfig, *, seams: Seams = Seams()) -> Iterator[Agent]
                     liveness=liveness,
                     duties=[Duty("store", TICK_S, store.age)],
                     counters=counters,
-                    manager=service_manager(),
+                    manager=manager,
+                    reloader=None if path is None else Reloader(path, config, desk.reload, manager=manager),
                 )
             )
             desk.listeners = Listeners(on_change=publisher.announce, on_status=agent.health.ask)

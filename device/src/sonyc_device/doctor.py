@@ -6,6 +6,7 @@ Where an agent runs, it holds microphone and client id: it is asked instead.
 import queue
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,14 +23,14 @@ from sonyc_device.keeping_up import MAX_LOAD, Speed, measure_speed
 from sonyc_device.listening import LISTEN_S, listen, what_is_wrong
 from sonyc_device.messaging.assembly import make_messenger
 from sonyc_device.messaging.messenger import Acknowledged, Event, Refused
+from sonyc_device.messaging.tls import certificate_expires
 from sonyc_device.preflight import Finding, State, check_node
-from sonyc_device.running.status import read_status
+from sonyc_device.running.status import read_status, troubles
 
 TOPIC: Final = "doctor"
 """Below the node's own topics, where it must be permitted to publish; nobody listens there."""
 ANSWER_WITHIN_S: Final = 5.0
-FRESH_S: Final = 15.0
-"""A running agent that had no sample for longer than this does not hear."""
+EXPIRES_SOON: Final = timedelta(days=30)
 FIRST_YEAR: Final = 2026
 """An earlier year is the clock's invention: this program did not exist."""
 WARN_LOAD: Final = 0.5
@@ -47,12 +48,17 @@ def examine(path: Path, *, clock: Clock) -> Iterator[Finding]:
     yield agent
     # A microphone that is recorded cannot be opened twice.
     yield from (finding for finding in check_node(path) if status is None or finding.subject != "microphone")
-    if config.capture.source is CaptureKind.MICROPHONE:
-        yield _hear(config) if status is None else _heard_by_agent(status)
+    if status is not None:
+        yield from _asked(status)
+    elif config.capture.source is CaptureKind.MICROPHONE:
+        yield _hear(config)
     yield _keeping_up(config)
     yield _clock(clock)
     yield from _room(config)
-    yield _publish(config) if status is None else _published_by_agent(status)
+    if config.mqtt.tls.certificate_file is not None:
+        yield _certificate(config.mqtt.tls.certificate_file, clock.utc())
+    if status is None:
+        yield _publish(config)
 
 
 def _agent(config: NodeConfig) -> tuple[Finding, dict[str, Any] | None]:
@@ -65,13 +71,21 @@ def _agent(config: NodeConfig) -> tuple[Finding, dict[str, Any] | None]:
     return Finding("agent", State.OK, "runs, and is asked for sound and publishing"), status
 
 
-def _heard_by_agent(status: dict[str, Any]) -> Finding:
-    ago_s = status["last_samples_s_ago"]
-    if ago_s is None or ago_s > FRESH_S:
-        since = "never since its start" if ago_s is None else f"not for {ago_s:.0f} s"
+def _asked(status: dict[str, Any]) -> Iterator[Finding]:
+    """What the running agent says of sound and broker, which are its own while it runs."""
+    found = troubles(status)
+    sound = [trouble for trouble in found if trouble.startswith(("sound: ", "microphone: "))]
+    if sound:
         way_out = "look at its log: journalctl -u sonyc-device; and at the microphone: sonyc-device devices"
-        return Finding("sound", State.FAILURE, f"the running agent had samples {since}", way_out)
-    return Finding("sound", State.OK, f"the running agent had samples {ago_s:.1f} s ago")
+        yield Finding("sound", State.FAILURE, f"the running agent: {'; '.join(sound)}", way_out)
+    else:
+        ago_s = status["last_samples_s_ago"]
+        yield Finding("sound", State.OK, f"the running agent had samples {ago_s:.1f} s ago")
+    if status["broker"]["connected"]:
+        yield Finding("publishing", State.OK, "the running agent is connected to the broker")
+    else:
+        detail = f"the running agent: {status['broker']['state']}"
+        yield Finding("publishing", State.WARNING, detail, "labels wait in the outbox meanwhile")
 
 
 def _hear(config: NodeConfig) -> Finding:
@@ -143,11 +157,17 @@ def _room_for_clips(max_bytes: int, reserve_bytes: int, total: int) -> Finding:
     return Finding("quota", State.OK, f"{max_bytes / _GB:.1f} GB of the disk's {total / _GB:.1f} GB")
 
 
-def _published_by_agent(status: dict[str, Any]) -> Finding:
-    broker = str(status["broker"])
-    if broker == "connected":
-        return Finding("publishing", State.OK, "the running agent is connected to the broker")
-    return Finding("publishing", State.WARNING, f"the running agent: {broker}", "labels wait in the outbox meanwhile")
+def _certificate(path: Path, now: datetime) -> Finding:
+    try:
+        expires = certificate_expires(path)
+    except ContractError as error:
+        return Finding("certificate", State.FAILURE, str(error), "ask who runs the broker for another")
+    detail = f"{path} is valid until {expires.astimezone(UTC).isoformat(timespec='minutes')}"
+    if expires <= now:
+        return Finding("certificate", State.FAILURE, detail, "it has expired, if the clock is right: renew it")
+    if expires - now < EXPIRES_SOON:
+        return Finding("certificate", State.WARNING, detail, "renew it soon")
+    return Finding("certificate", State.OK, detail)
 
 
 def _publish(config: NodeConfig) -> Finding:

@@ -116,3 +116,33 @@ def test_status_of_a_running_agent_and_of_none(
     agent.kill()
     assert main(command) == 1
     assert "no agent runs with the state folder" in capsys.readouterr().err
+
+
+def test_hangup_takes_up_a_changed_configuration_or_refuses_it(
+    make_agent: Callable[..., AgentProcess], manager: NotifySocket
+) -> None:
+    agent = make_agent()
+    agent.start()
+    agent.wait_for_record("label")
+    path = agent.folder / "node.toml"
+    before = path.read_text()
+
+    path.write_text(f'{before}\n[store]\nlevel = "v9"\n')
+    agent.process.send_signal(signal.SIGHUP)
+    agent.wait_for_record("configuration reloaded")
+    wait_until(lambda: read_status(agent.folder / "state")["settings"]["level"] == "v9", what="the new level")
+    manager.wait_for("RELOADING")
+    manager.wait_for("READY", n=2)
+
+    path.write_text(f'{before}\n[store]\nlevel = "v10"\n')
+    agent.process.send_signal(signal.SIGHUP)
+    manager.wait_for("READY", n=3)
+    path.write_text(before.replace('"node-1"', '"node-2"'))
+    agent.process.send_signal(signal.SIGHUP)
+    manager.wait_for("READY", n=4)
+    refusals = [record["message"] for record in agent.records if "not taken" in record["message"]]
+    assert "key 'store.level'" in refusals[0]
+    assert "needs a restart, because of node_id, store.level" not in refusals[1]
+    assert "needs a restart, because of node_id" in refusals[1]
+    assert read_status(agent.folder / "state")["settings"]["level"] == "v9"
+    assert agent.terminate() == 0

@@ -60,8 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     log_to_stderr(config.log_level)
-    with native_output_logged(), open_agent(config) as agent:
-        _stop_on_signals(agent)
+    with native_output_logged(), open_agent(config, path=arguments.config) as agent:
+        _heed_signals(agent)
         outcome = agent.run(drain_timeout_s=arguments.drain_timeout)
     if outcome.error is not None:
         raise outcome.error
@@ -69,7 +69,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK if is_complete or outcome.was_stopped else DEGRADED
 
 
-def _stop_on_signals(agent: "Agent") -> None:
+def _heed_signals(agent: "Agent") -> None:
+    signal.signal(signal.SIGHUP, lambda _number, _frame: agent.reload())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: agent.stop())
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,11 +67,14 @@ def _make(steps: "Iterable[Step]", *, is_dry: bool) -> None:
 
 def _status(arguments: argparse.Namespace) -> int:
     from sonyc_device.config import load_config
-    from sonyc_device.running.status import read_status
+    from sonyc_device.running.status import read_status, troubles
 
     document = read_status(load_config(arguments.config).state_folder)
     if arguments.json:
         print(json.dumps(document, indent=1))
     else:
         report(document, as_json=False)
-    return DEGRADED if document.get("problems") else OK
+    found = troubles(document)
+    for trouble in found:
+        print(trouble, file=sys.stderr)
+    return DEGRADED if found else OK

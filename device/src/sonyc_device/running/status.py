@@ -16,6 +16,8 @@ _LOGGER = logging.getLogger(__name__)
 
 SOCKET_NAME: Final = "status.sock"
 ANSWER_WITHIN_S: Final = 3.0
+FRESH_S: Final = 15.0
+"""An agent that had no sample for longer than this does not hear."""
 MAX_BYTES: Final = 1_000_000
 _SEND_TIMEOUT_S: Final = 1.0
 
@@ -113,6 +115,19 @@ def read_status(folder: Path, *, timeout_s: float = ANSWER_WITHIN_S) -> dict[str
             raise StatusError(
                 f"the agent with the state folder {folder} does not answer within {timeout_s:g} s: {error}"
             ) from error
+
+
+def troubles(status: Mapping[str, Any]) -> list[str]:
+    """Say what is not as it should be with an agent that answered so."""
+    ago_s, broker = status["last_samples_s_ago"], status["broker"]
+    found = [str(problem) for problem in status["problems"]]
+    if ago_s is None:
+        found.append("sound: not one sample has come yet")
+    elif ago_s > FRESH_S:
+        found.append(f"sound: no sample has come for {ago_s:.0f} s")
+    if not broker["connected"]:
+        found.append(f"broker: {broker['state']}")
+    return found
 
 
 @contextmanager
