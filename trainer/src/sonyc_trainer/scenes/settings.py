@@ -28,8 +28,11 @@ class ScenesConfig(Settings):
     """
 
     n_clips: int = Field(default=400, ge=1, le=1_000_000)
+    """Clips of 10 s."""
     n_sensors: int = Field(default=12, ge=1, le=100)
+    """Each in a place and with a microphone of its own."""
     seed: int = Field(default=1, ge=0, lt=2**63)
+    """Another one makes other scenes."""
     verified_fraction: float = Field(default=0.9, ge=0, le=1)
     """Share of the clips of splits `train` and `validate` with an agreed row; those of `test` all have one."""
     multi_label_fraction: float = Field(default=0.15, ge=0, le=1)
@@ -39,6 +42,7 @@ class ScenesConfig(Settings):
     snr_low_db: float = Field(default=0, ge=-30, le=60)
     """Active level of the faintest events over the steady background, both above about 200 Hz."""
     snr_high_db: float = Field(default=28, ge=-30, le=60)
+    """The same of the loudest events."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "ScenesConfig":

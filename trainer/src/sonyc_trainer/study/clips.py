@@ -38,10 +38,12 @@ class SplitSettings(Settings):
     """Train, validation and test; always decided before compression."""
 
     mode: SplitMode = SplitMode.GROUPED
+    """What stays together."""
     validation_fraction: Fraction = 0.2
     """Of all clips; in mode `folds`, of those that are not in the test folds."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Of all clips; not used in mode `folds`. 0 trains on everything, and the figures are of validation clips."""
+    """Of all clips; not used in mode `folds`. Without test clips (0) all figures are of
+    validation clips."""
     test_folds: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Clips of a dataset without folds are never tested."""
 
@@ -65,23 +67,29 @@ class TrimMode(StrEnum):
     LOUDEST = "loudest"
     """Around the 1 s window with the highest level over the clip's background."""
     WHOLE = "whole"
+    """All of it."""
 
 
 class Fill(StrEnum):
     """What is done with a clip that is shorter than what is kept."""
 
     NONE = "none"
+    """It stays as it is."""
     ZEROS = "zeros"
+    """Zeros follow it."""
     LOOP = "loop"
+    """It is repeated."""
 
 
 class TrimSettings(Settings):
     """The part of each clip that is learned from."""
 
     mode: TrimMode = TrimMode.LOUDEST
+    """Which part is kept."""
     keep_s: float = Field(default=2.0, ge=0.1, le=60)
     """How much is kept; in mode `whole`, up to what length a shorter clip is filled."""
     fill: Fill = Fill.NONE
+    """What is done with a shorter clip."""
     band_limit_hz: float | None = Field(default=None, ge=1_000, le=24_000)
     """Nothing at or above it is kept (the low-pass begins a tenth below), where datasets of different band widths are
     mixed."""
@@ -91,7 +99,10 @@ class CompressSettings(Settings):
     """The levels of the study, at one storage rate."""
 
     storage_rate_hz: int = DEFAULT_STORAGE_RATE_HZ
+    """Rate at which clips are coded: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100 or 48000. It is also
+    the rate at which nodes must store."""
     levels: Levels = (Level.PCM, Level.V3, Level.V5, Level.V7, Level.V9)
+    """What every clip is coded at and every head tested on; `pcm` is what the others are compared with."""
 
     @model_validator(mode="after")
     def _can_be_encoded(self) -> "CompressSettings":

@@ -19,13 +19,17 @@ class ComparisonSettings(Settings):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    """What the report and `--model NAME=FILE` call it."""
     optional: bool = False
     """Left out, with a note, where a file of its embedding is not there and cannot be fetched."""
     trim: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `[trim]`, such as `{ mode = "whole", keep_s = 5.0 }`."""
     embedding: dict[str, Any] = Field(default_factory=dict)
-    """With another `kind`, none of the study's own keys are kept but `hop_s`."""
+    """Keys of `[embedding]`. With another `kind`, none of the study's own keys are kept but `hop_s`."""
     pretrain: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `[pretrain]`."""
     train: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `[train]`."""
 
     @field_validator("name")
     @classmethod

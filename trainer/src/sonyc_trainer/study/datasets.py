@@ -28,7 +28,9 @@ class DatasetSettings(Settings):
     """One source of clips."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    """What tables and `--data NAME=DIR` call it."""
     format: DatasetFormat
+    """How it lies on the disk."""
     path: Path | None = None
     """The dataset's folder; the command line may give it instead, so that a study names no folder of one machine."""
     classes: dict[str, str] = Field(default_factory=dict)

@@ -21,7 +21,9 @@ class OpenL3Settings(Settings):
     content_type: Literal["env", "music"] = "env"
     """What its weights were trained on; it chooses among those that came with the package."""
     input_repr: Literal["linear", "mel128", "mel256"] = "mel256"
+    """The spectrogram that the network takes."""
     size: Literal[512, 6144] = 512
+    """Numbers per window."""
     centre: bool = False
     """Half a second of zeros comes before the clip, so that the first window is centred on its first sample."""
 
@@ -30,6 +32,7 @@ class EmbeddingSettings(Settings):
     """Which embedding, and how a clip's windows become one label."""
 
     kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|tflite:.+)$")
+    """`compact` is trained in the run; `openl3`, `edgel3-sea` and `tflite:PATH`, such as YAMNet, are given."""
     weights: Path | None = None
     """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
     `.h5` or `.h5.gz`. `openl3`: its weights in the same forms, or those that came with the package."""
@@ -41,7 +44,9 @@ class EmbeddingSettings(Settings):
     window_s: float | None = Field(default=None, gt=0, le=60)
     """`tflite:PATH`: length of the model's window; 1 s where it is not given."""
     hop_s: float = Field(default=0.96, ge=0.01, le=60)
+    """From one window of a clip to the next."""
     pooling: ClipPooling = Pooling.MEAN_EMBEDDING
+    """How windows become one label; `attention` is learned, and for `[[compare]]` only: nodes do not have it."""
 
     @model_validator(mode="after")
     def _fits_kind(self) -> "EmbeddingSettings":
@@ -91,7 +96,9 @@ class AugmentSettings(Settings):
     n_masks: int = Field(default=1, ge=0, le=10)
     """Stretches of frames and of mels that are hidden."""
     mask_frames: int = Field(default=20, ge=0, le=1_000)
+    """Longest stretch of frames that is hidden."""
     mask_mels: int = Field(default=10, ge=0, le=512)
+    """Widest stretch of mels that is hidden."""
 
 
 class PretrainSettings(Settings):
@@ -102,14 +109,19 @@ class PretrainSettings(Settings):
     n_channels: int = Field(default=16, ge=4, le=64)
     """Channels of its first layer; the others follow."""
     n_dimensions: int = Field(default=128, ge=8, le=1024)
+    """Numbers per window."""
     epochs: int = Field(default=60, ge=1, le=10_000)
+    """At most."""
     patience: int = Field(default=60, ge=1)
     """Epochs without a better validation loss after which to stop."""
     batch_size: int = Field(default=64, ge=1)
+    """Windows per step."""
     learning_rate: float = Field(default=2e-3, gt=0, le=1)
     """Its peak: it rises over the first twentieth of all steps and falls along a cosine to 0."""
     weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    """Of AdamW."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the numbers before the last layer that are left out at each step."""
     augment: AugmentSettings = AugmentSettings()
 
 
@@ -126,16 +138,24 @@ class TrainSettings(Settings):
     """The heads: one per trained level, and one level-robust."""
 
     levels: Levels = (Level.PCM, Level.V3, Level.V5)
+    """A head is trained on each; they must be in `compress.levels`."""
     robust: bool = True
+    """Whether one more head, `any`, learns from each clip at a random level per epoch; it serves the
+    levels without a head."""
     seeds: int = Field(default=1, ge=1, le=100)
     """How often each head is trained, each time with another seed; figures are means, the first goes into the
     bundle."""
     class_weights: ClassWeights = ClassWeights.BALANCED
+    """How much a clip counts."""
     hidden_units: int = Field(default=0, ge=0, le=4096)
     """0 is a linear head."""
     epochs: int = Field(default=200, ge=1, le=10_000)
+    """At most."""
     patience: int = Field(default=20, ge=1)
     """Epochs without a better validation loss after which to stop."""
     batch_size: int = Field(default=32, ge=1)
+    """Clips per step."""
     learning_rate: float = Field(default=1e-2, gt=0, le=1)
+    """Of AdamW."""
     weight_decay: float = Field(default=1e-2, ge=0, le=1)
+    """Of AdamW."""

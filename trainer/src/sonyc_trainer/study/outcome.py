@@ -35,6 +35,7 @@ class CalibrationSettings(Settings):
     """What is chosen for each head on the validation clips at the levels that it serves."""
 
     method: CalibrationMethod = CalibrationMethod.TEMPERATURE
+    """How logits become probabilities."""
     target_precision: Fraction | None = None
     """Thresholds are the lowest whose detections are right this often; without it those of the highest F1."""
 
@@ -43,6 +44,7 @@ class ExportSettings(Settings):
     """The bundle and what it must satisfy to be written."""
 
     name: str = Field(default="study", pattern=r"^[a-z0-9][a-z0-9.-]{0,79}$")
+    """Of the bundle and its file."""
     licence: str = Field(default="not stated", min_length=1)
     """Of the weights; it follows from what they were trained on."""
     sources: tuple[str, ...] = ()

@@ -17,8 +17,11 @@ class Study(Settings):
     """A whole study."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")
+    """What the study is called, in small letters, digits and hyphens; its results lie in `out/NAME` by default."""
     seed: int = Field(default=1, ge=0, le=2**31)
+    """Of everything that is drawn: the split, the weights that learning begins with, the bootstrap."""
     labels: LabelMode = LabelMode.SINGLE
+    """How many classes a clip has; `--labels` on the command line goes before it."""
     dataset: tuple[DatasetSettings, ...] = Field(min_length=1)
     split: SplitSettings = SplitSettings()
     trim: TrimSettings = TrimSettings()
