@@ -244,6 +244,44 @@ def embeddings(
 
 
 @app.command()
+def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    study: StudyArgument,
+    out: OutOption = None,
+    data: DataOption = None,
+    urbansound8k: UrbanSound8KOption = None,
+    esc10: Esc10Option = None,
+    model: ModelOption = None,
+    fold: Annotated[list[int] | None, typer.Option("--fold", metavar="K", help="Leave this out.  [1 2 3]")] = None,
+    by_fold: Annotated[
+        list[str] | None,
+        typer.Option("--by-fold", metavar="NAME=A,B,C", help="Judge variants A, B, C as one, a fold each."),
+    ] = None,
+    reference: Annotated[str, typer.Option("--reference", metavar="NAME", help="Compare with this one.")] = "yamnet",
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge embeddings on recordings that nothing was learned from.
+
+    Logistic regression on clip means, fold by fold, predictions pooled.
+    """
+    from sonyc_trainer.context import StageContext
+    from sonyc_trainer.pipeline import run_embeddings
+    from sonyc_trainer.study import load_study
+    from sonyc_trainer.yardstick import check_fair, judge, read_contest
+    from sonyc_trainer.yardstick_tables import as_document, as_text
+
+    folders = _named(data, "--data", {"urbansound8k": urbansound8k, "esc10": esc10})
+    loaded = load_study(study, folders=folders, models=_named(model, "--model", {}))
+    folder = _study_folder(loaded, out, None)
+    check_fair(folder)
+    with _resumable():
+        run_embeddings(folder, StageContext(cache=cache or folder.root.parent / ".cache"), on_stage=_say)
+    joined = {name: str(members).split(",") for name, members in _named(by_fold, "--by-fold", {}).items()}
+    judged = judge(read_contest(folder, fold or [1, 2, 3], by_fold=joined), reference=reference, seed=loaded.seed)
+    print(json.dumps(as_document(judged)) if as_json else as_text(judged, reference))
+
+
+@app.command()
 def plan(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     card: Annotated[str, typer.Option("--card", metavar="SIZE", help="Space for audio, such as 64GB or 32GiB.")],
     study: Annotated[

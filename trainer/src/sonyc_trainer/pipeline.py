@@ -115,8 +115,17 @@ def stage_module(stage: Stage) -> StageModule:
     return cast(StageModule, importlib.import_module(f"sonyc_trainer.stages.{MODULES[stage]}"))
 
 
-def _variants(folder: StudyFolder, context: StageContext, on_stage: Listener | None) -> list[StageOutcome]:
-    """Run the comparisons of a study up to their figures; an optional one whose embedding cannot be had is left out."""
+def run_embeddings(folder: StudyFolder, context: StageContext, *, on_stage: Listener | None = None) -> None:
+    """Run a study and its variants up to their embeddings; arguments and errors as of `run_study`."""
+    run_study(folder, context, until=Stage.EMBED, on_stage=on_stage)
+    with folder.locked():
+        _variants(folder, context, on_stage, until=Stage.EMBED)
+
+
+def _variants(
+    folder: StudyFolder, context: StageContext, on_stage: Listener | None, *, until: Stage = LAST_OF_VARIANTS
+) -> list[StageOutcome]:
+    """Run the comparisons of a study up to a stage; an optional one whose embedding cannot be had is left out."""
     outcomes = []
     for comparison in folder.study.compare:
         variant = folder.variants()[comparison.name]
@@ -126,7 +135,7 @@ def _variants(folder: StudyFolder, context: StageContext, on_stage: Listener | N
         try:
             outcomes += [
                 _outcome(variant, stage, context, on_stage, variant=comparison.name)
-                for stage in list(Stage)[: list(Stage).index(LAST_OF_VARIANTS) + 1]
+                for stage in list(Stage)[: list(Stage).index(until) + 1]
                 if stage not in variant.shared
             ]
         except TrainerError as error:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sonyc_contract.audio import FloatArray, resample
 from sonyc_contract.errors import ModelError
-from sonyc_contract.frontend import OPENL3, Frontend
+from sonyc_contract.frontend import COMPACT, OPENL3, Frontend
 from sonyc_contract.runtime import Interpreter
 from sonyc_trainer.embeddings.ncnn_network import NcnnInterpreter
 from sonyc_trainer.quiet import NOWHERE, output_to
@@ -27,6 +27,8 @@ class Features(StrEnum):
 
     WAVEFORM = "waveform"
     """Nothing: float32 [n_samples]."""
+    LOG_MEL_STATISTICS = "log-mel-statistics"
+    """Mean and standard deviation of each of `compact`'s mel bands over the window, float32 [2 * n_mels]; no model."""
     OPENL3_LINEAR = "openl3-linear"
     """The openl3 package's linear spectrogram in dB, float32 [257, 197, 1]."""
     OPENL3_MEL128 = "openl3-mel128"
@@ -84,6 +86,8 @@ class FramedEmbedding:
         """
         if self.spec.features is Features.WAVEFORM:
             return FramedEmbedder(self.spec, WaveformInterpreter(self.model))
+        if self.spec.features is Features.LOG_MEL_STATISTICS:
+            return FramedEmbedder(self.spec, NoModel(self.spec.n_dimensions))
         return FramedEmbedder(self.spec, NcnnInterpreter(self.model))
 
 
@@ -112,6 +116,8 @@ class FramedEmbedder:
     def _features(self, window: FloatArray) -> FloatArray:
         if self.spec.features is Features.WAVEFORM:
             return window
+        if self.spec.features is Features.LOG_MEL_STATISTICS:
+            return log_mel_statistics(window)
         if self._frontend is None:
             return openl3_linear(window)[..., np.newaxis]
         return np.ascontiguousarray(self._frontend.log_mel(window).T)[..., np.newaxis]
@@ -135,6 +141,23 @@ def framed(samples: FloatArray, spec: FramedSpec) -> FloatArray:
     samples = np.pad(samples, (0, missing))
     view = np.lib.stride_tricks.sliding_window_view(samples, spec.window_samples)
     return np.ascontiguousarray(view[:: spec.hop_samples], dtype=np.float32)
+
+
+def log_mel_statistics(window: FloatArray) -> FloatArray:
+    """Give mean and standard deviation over frames of `compact`'s log-mel: float32 [2 * n_mels]."""
+    log_mel = Frontend(COMPACT).log_mel(window)
+    return np.asarray(np.concatenate([log_mel.mean(axis=0), log_mel.std(axis=0)]), np.float32)
+
+
+class NoModel:
+    """The contract's `Interpreter` that gives back what it is given."""
+
+    def __init__(self, n_dimensions: int) -> None:
+        self.input_shape = self.output_shape = (n_dimensions,)
+
+    def run(self, batch: FloatArray) -> FloatArray:
+        """Give float32 [n, n_dimensions] as it is."""
+        return batch
 
 
 def openl3_linear(window: FloatArray) -> FloatArray:

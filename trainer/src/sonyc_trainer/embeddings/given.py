@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sonyc_contract.bundle import EMBEDDING, read_bundle
 from sonyc_contract.errors import BundleError, FrontendError, ModelError
-from sonyc_contract.frontend import PRESETS, FrontendSpec, preset
+from sonyc_contract.frontend import COMPACT, PRESETS, FrontendSpec, preset
 from sonyc_contract.recognise import EmbeddingSpec, InputLayout
 from sonyc_contract.runtime import Interpreter
 from sonyc_contract.settings import describe
@@ -21,6 +21,7 @@ from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.study import EmbeddingSettings
 
 _DEFAULT_WINDOW_S = 1.0
+_STATISTICS_WINDOW_S = 0.96
 _WAVEFORM_RATE_HZ = 16_000
 _WAVEFORM_WINDOW_SAMPLES = 15_600
 
@@ -121,6 +122,25 @@ class TfliteEmbedding:
             return preset(self.settings.frontend)
         except FrontendError as error:
             raise EmbeddingError(f"[embedding] frontend: {error}") from error
+
+
+@dataclass(frozen=True)
+class LogMelStatistics:
+    """What a classifier without any embedding would have: what every other one has to be better than."""
+
+    hop_s: float
+
+    def make(self, folder: StudyFolder, context: StageContext) -> FramedEmbedding:
+        """Give means and standard deviations of mel bands over windows of 0.96 s."""
+        spec = FramedSpec(
+            name="log-mel",
+            features=Features.LOG_MEL_STATISTICS,
+            rate_hz=COMPACT.rate_hz,
+            window_samples=round(_STATISTICS_WINDOW_S * COMPACT.rate_hz),
+            hop_samples=round(self.hop_s * COMPACT.rate_hz),
+            n_dimensions=2 * COMPACT.n_mels,
+        )
+        return FramedEmbedding(spec, b"")
 
 
 def _layout(path: Path, interpreter: Interpreter, frontend: FrontendSpec, window_s: float) -> InputLayout:

@@ -6,7 +6,7 @@ from typing import Final
 from sonyc_trainer.embeddings.compact import CompactEmbedding
 from sonyc_trainer.embeddings.edgel3 import EdgeL3Embedding
 from sonyc_trainer.embeddings.embedding import EmbeddingSource
-from sonyc_trainer.embeddings.given import BundledEmbedding, TfliteEmbedding
+from sonyc_trainer.embeddings.given import BundledEmbedding, LogMelStatistics, TfliteEmbedding
 from sonyc_trainer.embeddings.openl3 import OpenL3Embedding
 from sonyc_trainer.study import Study
 
@@ -29,9 +29,14 @@ def _openl3(study: Study) -> EmbeddingSource:
     return OpenL3Embedding(study.embedding)
 
 
+def _log_mel(study: Study) -> EmbeddingSource:
+    return LogMelStatistics(study.embedding.hop_s)
+
+
 SOURCES: Final[dict[str, Callable[[Study], EmbeddingSource]]] = {
     "compact": _compact,
     "edgel3-sea": _edgel3,
+    "log-mel": _log_mel,
     "openl3": _openl3,
     "tflite": _tflite,
 }

@@ -31,7 +31,7 @@ class OpenL3Settings(Settings):
 class EmbeddingSettings(Settings):
     """Which embedding, and how a clip's windows become one label."""
 
-    kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|tflite:.+)$")
+    kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|log-mel|tflite:.+)$")
     """`compact` is trained in the run; `openl3`, `edgel3-sea` and `tflite:PATH`, such as YAMNet, are given."""
     weights: Path | None = None
     """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
