@@ -21,29 +21,59 @@ _AT_FDCWD = -100
 _EVENT = struct.Struct("=IBBHQii")
 
 
+MAX_FILE_BYTES = 16 << 20
+MAX_KEPT_BYTES = 512 << 20
+
+
 @dataclass
 class FileWrites:
-    """What processes wrote, since the watch began.
+    """What child processes of this one wrote, since the watch began.
 
     Attributes:
-        contents: By process and path: what the file held when it was looked at, once for each look that differed.
+        contents: By process and path: what the file held when it was looked at; of a file that grew, its last state.
+        problem: Why not all was seen; empty where it was.
     """
 
-    contents: dict[int, dict[Path, set[bytes]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
-    has_overflowed: bool = False
+    contents: dict[int, dict[Path, list[bytes]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    problem: str = ""
+    _are_ours: dict[int, bool] = field(default_factory=dict)
+    _n_bytes: int = 0
 
     def paths(self, pid: int) -> set[Path]:
         """The files that a process wrote to."""
-        assert not self.has_overflowed
+        assert not self.problem
         return set(self.contents[pid])
 
     def that_hold(self, pid: int, needles: list[bytes]) -> list[Path]:
         """The files a process wrote to that ever held one of some byte strings."""
+        assert not self.problem
         return [
             path
             for path, versions in self.contents[pid].items()
             if any(needle in version for needle in needles for version in versions)
         ]
+
+    def is_ours(self, pid: int) -> bool:
+        """Whether a process is a child of this one; others on the machine write too, and that is not looked at."""
+        if pid not in self._are_ours:
+            try:
+                status = Path(f"/proc/{pid}/stat").read_text()
+            except OSError:
+                return False
+            self._are_ours[pid] = int(status.rpartition(")")[2].split()[1]) == os.getpid()
+        return self._are_ours[pid]
+
+    def note(self, pid: int, path: Path, content: bytes) -> None:
+        """Note what a file holds after a write."""
+        versions = self.contents[pid][path]
+        if versions and content.startswith(versions[-1]):
+            self._n_bytes -= len(versions.pop())
+        versions.append(content)
+        self._n_bytes += len(content)
+        if len(content) > MAX_FILE_BYTES or self._n_bytes > MAX_KEPT_BYTES:
+            self.problem = f"more was written than is kept here, {path} among it"
+            self.contents.clear()
+            self._n_bytes = 0
 
 
 @contextmanager
@@ -79,18 +109,14 @@ def _read(watch: int, writes: FileWrites, stopping: threading.Event) -> None:
         while data:
             length, _, _, _, mask, descriptor, pid = _EVENT.unpack_from(data)
             data = data[length:]
-            writes.has_overflowed |= bool(mask & _FAN_Q_OVERFLOW)
+            if mask & _FAN_Q_OVERFLOW:
+                writes.problem = "the kernel's queue overflowed"
             if descriptor >= 0:
-                _note(writes, pid, descriptor)
+                _look(writes, pid, descriptor)
 
 
-def _note(writes: FileWrites, pid: int, descriptor: int) -> None:
-    try:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if pid != os.getpid():
-            with open(descriptor, "rb", closefd=False) as file:
-                writes.contents[pid][path].add(file.read())
-    except OSError:
-        writes.contents[pid][Path("unreadable")].add(b"")
-    finally:
-        os.close(descriptor)
+def _look(writes: FileWrites, pid: int, descriptor: int) -> None:
+    with open(descriptor, "rb", buffering=0) as file:
+        if writes.is_ours(pid):
+            path = Path(f"/proc/self/fd/{descriptor}").readlink()
+            writes.note(pid, path, file.read(MAX_FILE_BYTES + 1) or b"")
