@@ -18,13 +18,19 @@ Tables = Mapping[str, Any]
 
 
 def write_toml(path: Path, document: Tables) -> Path:
-    """Write keys and one level of tables as TOML; JSON's values are TOML's."""
-    plain = [f"{key} = {json.dumps(value)}" for key, value in document.items() if not isinstance(value, dict)]
+    """Write keys and tables as TOML; JSON's values are TOML's, but for the tables."""
+    plain = [f"{key} = {_toml(value)}" for key, value in document.items() if not isinstance(value, dict)]
     for name, table in document.items():
         if isinstance(table, dict):
-            plain += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+            plain += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
     path.write_text("\n".join(plain) + "\n")
     return path
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -18,6 +18,7 @@ class Subscriber:
     protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311
     messages: list[MQTTMessage] = field(default_factory=list)
     client_id: str = "subscriber"
+    username: str = ""
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -25,12 +26,14 @@ class Subscriber:
         self._client = Client(
             CallbackAPIVersion.VERSION2, client_id=self.client_id, clean_session=False, protocol=self.protocol
         )
+        if self.username:
+            self._client.username_pw_set(self.username)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
-    def __enter__(self) -> "Subscriber":
+    def __enter__(self) -> Self:
         self._client.connect("127.0.0.1", self.port)
         self._client.loop_start()
         if not self._is_subscribed.wait(20):

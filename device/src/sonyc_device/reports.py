@@ -51,7 +51,7 @@ class Reports:
         yield Duty("outbox", OUTBOX_EVERY_S, self._parts.outbox.maintain)
         yield Duty("evictions", OUTBOX_EVERY_S, self._send_evictions)
         yield Duty("books", BOOKS_EVERY_S, self._books.write, is_last=True)
-        yield Duty("completeness", COMPLETENESS_EVERY_S, self._send_completeness)
+        yield Duty("completeness", COMPLETENESS_EVERY_S, self._send_completeness, is_last=True)
         yield Duty("tidy books", TIDY_EVERY_S, lambda: self._books.tidy(self._health.run_s))
 
     def _send_asked_health(self) -> None:
