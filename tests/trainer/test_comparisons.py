@@ -12,12 +12,13 @@ import pytest
 
 from sonyc_contract.bundle import read_bundle
 from sonyc_contract.errors import ConfigError
+from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
 from sonyc_trainer.compared import Compared, read_compared
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.errors import EmbeddingError, StageError
 from sonyc_trainer.findings import Comparison
-from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.folder import StudyFolder, open_folder
 from sonyc_trainer.pipeline import StageOutcome, run_stage, run_study
 from sonyc_trainer.stages import Stage, comparing
 from sonyc_trainer.statistics.proportions import MIN_CLIPS
@@ -128,6 +129,14 @@ def test_too_few_clips_are_compared_in_no_words(ran: Ran) -> None:
     page = ran.folder.report.read_text()
     assert "These are too few clips or recordings to compare anything" in page
     assert "attention: " not in page
+
+
+def test_folder_of_a_variant_can_be_opened(ran: Ran) -> None:
+    variant = ran.folder.variants()["attention"]
+    opened = open_folder(variant.root)
+    assert opened.study == variant.study
+    assert opened.is_done(Stage.EVALUATE)
+    assert opened.embeddings(Level.PCM) == ran.folder.embeddings(Level.PCM)
 
 
 def test_second_run_does_nothing(ran: Ran) -> None:

@@ -160,6 +160,20 @@ def test_verdict_explains_an_interval_that_leaves_out_0_and_is_not_enough() -> N
     assert "The interval of v5 leaves out 0, but among 2 comparisons that can be chance." in text
 
 
+def test_verdict_speaks_of_levels_that_no_head_is_meant_for() -> None:
+    """As in the original study: heads for pcm, 3 and 5, tested at 7 and 9 too."""
+    alike = dataclasses.replace(decisions((0.8, 0.8, 0.8)), served_by={"pcm": "pcm", "v5": "v5"})
+    text = say(alike)
+    assert "No level can" not in text
+    assert "v5 cannot be told apart from pcm on these clips: v5 +0.000" in text
+    assert (
+        "No head is meant for v9; it cannot be told apart from pcm with head pcm +0.000 (+0.000 to +0.000); v5" in text
+    )
+    worse = say(dataclasses.replace(decisions(), served_by={"pcm": "pcm", "v5": "v5"}))
+    assert "Head pcm differs at v9 from itself at pcm" in worse
+    assert "No head is meant for v9" not in worse
+
+
 def test_verdict_of_few_clips_is_that_there_are_few() -> None:
     text = say(decisions(n_clips=25, groups=10))
     assert "There are 25 test clips of 10 recordings or sensors: too few to compare levels at all." in text

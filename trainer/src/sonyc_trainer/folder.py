@@ -68,6 +68,7 @@ LAST_OF_VARIANTS: Final = Stage.EVALUATE
 _UNFINISHED = ".*.part"
 """What `sonyc_contract.files` leaves of a file when it is killed while it writes."""
 
+_VARIANTS = "compare"
 _LOCK_FILE = ".lock"
 _SETTINGS_FILE = "study.json"
 _KEY_FILE = "key.json"
@@ -108,7 +109,7 @@ class StudyFolder:
                 for stage in list(Stage)[: list(Stage).index(LAST_OF_VARIANTS) + 1]
                 if have_same_results(study, other.study, stage) and (other.is_done(stage) or not other.is_left_out)
             }
-            found[comparison.name] = StudyFolder(self.root / "compare" / comparison.name, study, shared)
+            found[comparison.name] = StudyFolder(self.root / _VARIANTS / comparison.name, study, shared)
         return found
 
     @property
@@ -397,7 +398,7 @@ def have_same_results(one: Study, other: Study, stage: Stage) -> bool:
 
 
 def open_folder(root: Path) -> StudyFolder:
-    """Open the folder of a study that was run before.
+    """Open the folder of a study that was run before, or of one of its variants.
 
     Raises:
         StageError: no study was run in it, or by another version of the trainer.
@@ -408,7 +409,11 @@ def open_folder(root: Path) -> StudyFolder:
         raise StageError(f"{root} is not the folder of a study: it has no {_SETTINGS_FILE}") from error
     except ValidationError as error:
         raise StageError(f"{root / _SETTINGS_FILE}: {describe(error)}; run the study again") from error
-    return StudyFolder(root, study)
+    folder, whole = StudyFolder(root, study), root.resolve()
+    above = whole.parent.parent
+    if whole.parent.name == _VARIANTS and (above / _SETTINGS_FILE).is_file():
+        return open_folder(above).variants().get(whole.name, folder)
+    return folder
 
 
 def _sweep(paths: Iterable[Path]) -> None:

@@ -24,8 +24,11 @@ def verdict(
     lines = [*_how_much(n_clips, n_groups, split)]
     if n_groups >= MIN_CLUSTERS and n_clips >= MIN_CLIPS:
         of_levels = [one for one in differences if one.comparison is Comparison.DEPLOYED]
-        lines += _of_levels(of_levels, {(one.trained, one.tested): one for one in cells})
-        lines += _of_heads([one for one in differences if one.comparison is Comparison.TESTED])
+        of_heads = [one for one in differences if one.comparison is Comparison.TESTED]
+        served = {one.tested for one in of_levels}
+        unserved = [one for one in of_heads if one.tested not in served]
+        lines += _of_levels(of_levels, {(one.trained, one.tested): one for one in cells}, is_all=not unserved)
+        lines += [*_of_heads(of_heads), *_of_unserved(unserved)]
         lines += _of_models([one for one in differences if one.comparison is Comparison.TRAINED])
     return (*lines, *_of_classes(classes, split))
 
@@ -56,7 +59,7 @@ def _how_much(n_clips: int, n_groups: int, split: str) -> list[str]:
     return lines
 
 
-def _of_levels(found: Sequence[Difference], cells: dict[tuple[str, str], CellFinding]) -> list[str]:
+def _of_levels(found: Sequence[Difference], cells: dict[tuple[str, str], CellFinding], *, is_all: bool) -> list[str]:
     if not found:
         return []
     first = found[0]
@@ -69,7 +72,7 @@ def _of_levels(found: Sequence[Difference], cells: dict[tuple[str, str], CellFin
     alike = [one for one in found if not one.differs]
     if alike:
         names = _joined([one.tested for one in alike])
-        which = "No level can" if len(alike) == len(found) else f"{names} cannot"
+        which = "No level can" if is_all and len(alike) == len(found) else f"{names} cannot"
         each = "; ".join(map(_not_excluded, alike))
         lines.append(f"{which} be told apart from {first.reference_tested} on these clips: {each}.")
     return [*lines, *_one_sided(alike, len(found))]
@@ -103,6 +106,18 @@ def _of_heads(found: Sequence[Difference]) -> list[str]:
         for one in found
         if one.differs
     ]
+
+
+def _of_unserved(found: Sequence[Difference]) -> list[str]:
+    """Say of the levels that no head is meant for with which heads they cannot be told apart from the reference."""
+    lines = []
+    for level in dict.fromkeys(one.tested for one in found):
+        alike = [one for one in found if one.tested == level and not one.differs]
+        if alike:
+            each = "; ".join(f"{one.trained} {one.macro_f1.value:+.3f} ({_span(one.macro_f1)})" for one in alike)
+            reference = alike[0].reference_tested
+            lines.append(f"No head is meant for {level}; it cannot be told apart from {reference} with head {each}.")
+    return lines
 
 
 def _of_models(found: Sequence[Difference]) -> list[str]:
