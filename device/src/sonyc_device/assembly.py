@@ -88,9 +88,7 @@ def open_agent(config: NodeConfig, *, path: Path | None = None, seams: Seams = S
         store = make_store(config.store, state_folder=folder, clock=clock)
         store.age()  # removes what a kill left half-written
         store.make_room()  # a full disk must not keep the outbox from being opened
-        outbox = make_outbox(
-            config.outbox, folder, books, now_s=lambda: clock.utc().timestamp(), make_room=store.make_room
-        )
+        outbox = make_outbox(config.outbox, folder, books, clock=clock, make_room=store.make_room)
         facts = _facts(config, session=outbox.session, run=run)
         memory = CommandMemory(folder / COMMANDS_NAME, is_in_use=config.commands.enabled)
         desk = Desk(config, memory, _surroundings(config, facts, classifier.bundle, outbox, clock))

@@ -200,6 +200,29 @@ def test_setting_the_clock_makes_no_message_old(path: Path) -> None:
     outbox.close()
 
 
+def test_nothing_is_too_old_by_a_clock_that_is_not_set(path: Path) -> None:
+    """And what was put in by such a clock counts from when a set one first saw it."""
+    bounds = Bounds(max_rows=1000, max_bytes=1000, max_age_s=60.0)
+    outbox = open_outbox(path, bounds, lambda: 100.0)
+    outbox.clock_is_set = lambda: False
+    put(outbox, b"of 1970")
+    outbox.close()
+    now_s = 1.8e9
+    outbox = open_outbox(path, bounds, lambda: now_s)
+    outbox.clock_is_set = lambda: False
+    outbox.evict()
+    assert payloads(outbox) == [b"of 1970"]
+    outbox.clock_is_set = lambda: True
+    put(outbox, b"now")
+    now_s += 50
+    outbox.evict()
+    assert payloads(outbox) == [b"of 1970", b"now"]
+    now_s += 20
+    outbox.evict()
+    assert payloads(outbox) == []
+    outbox.close()
+
+
 def _not_a_database(path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
 
@@ -243,7 +266,7 @@ def test_file_of_a_newer_agent_is_refused_and_left_alone(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(OutboxVersionError, match=r"outbox\.sqlite: made by a newer agent \(schema 99, known is 2\)"):
+    with pytest.raises(OutboxVersionError, match=r"outbox\.sqlite: made by a newer agent \(schema 99, known is 3\)"):
         open_outbox(path)
     assert not list(path.parent.glob("*corrupt*"))
 

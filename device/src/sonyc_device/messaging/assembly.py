@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from sonyc_contract.errors import ConfigError
+from sonyc_contract.messages import ClockQuality
+from sonyc_device.clock import Clock
 from sonyc_device.config import MqttSettings, NodeConfig, OutboxSettings, TlsSettings
 from sonyc_device.messaging.books import Books
 from sonyc_device.messaging.holding import HoldingOutbox
@@ -49,7 +51,7 @@ def make_outbox(
     folder: Path,
     books: Books,
     *,
-    now_s: Callable[[], float],
+    clock: Clock,
     make_room: Callable[[], object],
 ) -> HoldingOutbox:
     """Open the outbox in the state folder, or begin without it where the disk takes nothing.
@@ -58,7 +60,7 @@ def make_outbox(
         settings: What it holds at most.
         folder: The state folder.
         books: Where seconds are added up.
-        now_s: The wall clock, in seconds since 1970.
+        clock: The node's clocks.
         make_room: Frees room on the disk, if it can.
 
     Raises:
@@ -67,7 +69,9 @@ def make_outbox(
     bounds = Bounds(settings.max_rows, settings.max_bytes, settings.max_age_days * _DAY_S)
 
     def open_file() -> Outbox:
-        return Outbox(folder / OUTBOX_NAME, bounds, books=books, now_s=now_s)
+        outbox = Outbox(folder / OUTBOX_NAME, bounds, books=books, now_s=lambda: clock.utc().timestamp())
+        outbox.clock_is_set = lambda: clock.quality() is not ClockQuality.UNSET
+        return outbox
 
     return HoldingOutbox(open_file, books, make_room=make_room)
 

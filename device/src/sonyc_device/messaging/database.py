@@ -56,6 +56,9 @@ _STEPS: Final = (
     CREATE TABLE changed_hour (basis TEXT NOT NULL, slot INTEGER NOT NULL, PRIMARY KEY (basis, slot)) WITHOUT ROWID;
     CREATE TABLE undated_run (run TEXT PRIMARY KEY, start_s REAL NOT NULL);
     """,
+    """
+    ALTER TABLE message ADD COLUMN is_timed INTEGER NOT NULL DEFAULT 1;
+    """,
 )
 """What each version of the schema adds to the one before."""
 

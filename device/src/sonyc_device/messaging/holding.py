@@ -238,7 +238,7 @@ class HoldingOutbox:
         except OutboxError as error:
             self._note(str(error))
         else:
-            self._note("")
+            self._do(disk.probe)  # a read-only file opens too, and the first label would get a number of its session
 
     def _hold(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:

@@ -57,6 +57,7 @@ class Outbox:
         session: Made with the file: a re-flashed card never repeats an identity.
         set_aside: Where a file lies that was found corrupt and replaced, else None.
         counts: What waits, and what was evicted.
+        clock_is_set: Says whether the wall clock can be relied on; while it cannot, nothing is too old.
     """
 
     def __init__(
@@ -83,10 +84,12 @@ class Outbox:
         self._bounds = bounds
         self._books = books or Books("")
         self._now_s = now_s
+        self.clock_is_set: Callable[[], bool] = lambda: True
         self._monotonic = monotonic
         self._clock_offset_s = now_s() - monotonic()
         self._database = Database(path, now_s=now_s)
         self.session, self.set_aside = self._database.session, self._database.set_aside
+        self._has_untimed = self._database.read(rows.has_untimed)
         self.counts = self._database.read(_count)
 
     @property
@@ -257,9 +260,14 @@ class Outbox:
         if abs(set_by_s) > CLOCK_SET_S:
             self._write(lambda connection: rows.shift_ages(connection, set_by_s))
             self._clock_offset_s = offset_s
+        if self._has_untimed and self.clock_is_set():
+            self._write(lambda connection: rows.time_untimed(connection, self._now_s()))
+            self._has_untimed = False
 
     def _insert(self, connection: sqlite3.Connection, draft: Draft) -> int:
-        row_id = rows.insert(connection, draft, now_s=self._now_s())
+        is_timed = self.clock_is_set()
+        self._has_untimed |= not is_timed
+        row_id = rows.insert(connection, draft, now_s=self._now_s(), is_timed=is_timed)
         self._count(1, len(draft.payload))
         if draft.identity is not None:
             self._note_number(connection, draft.kind, draft.identity)
@@ -299,12 +307,15 @@ class Outbox:
     def _to_evict(self, connection: sqlite3.Connection) -> int | None:
         """Give the row that is to go first; None where none is to."""
         oldest = rows.oldest_id(connection)
-        if oldest is None or self._now_s() - rows.created_s(connection, oldest) > self._bounds.max_age_s:
+        if oldest is None or self._is_too_old(connection, oldest):
             return oldest
         if self.counts.n_rows <= self._bounds.max_rows and self.counts.n_bytes <= self._bounds.max_bytes:
             return None
         by_kind = (rows.oldest_id(connection, kind) for kind in EVICTION_ORDER)
         return next((row_id for row_id in by_kind if row_id is not None), oldest)
+
+    def _is_too_old(self, connection: sqlite3.Connection, row_id: int) -> bool:
+        return self.clock_is_set() and self._now_s() - rows.created_s(connection, row_id) > self._bounds.max_age_s
 
     def _count(self, n_rows: int, n_bytes: int) -> None:
         counts = self.counts

@@ -64,14 +64,14 @@ class Gone:
     span: Span | None
 
 
-def insert(connection: sqlite3.Connection, draft: Draft, *, now_s: float) -> int:
-    """Add a message, and give its row id."""
+def insert(connection: sqlite3.Connection, draft: Draft, *, now_s: float, is_timed: bool) -> int:
+    """Add a message, and give its row id; `is_timed` says whether `now_s` can be relied on."""
     identity, span = draft.identity, draft.span
     known_by = (identity.session, identity.seq) if identity else (None, None)
     times = (span.run, span.run_s, span.start_s, span.duration_s, span.is_dated) if span else (None,) * 5
     cursor = connection.execute(
         "INSERT INTO message (kind, topic, retain, created_s, n_bytes, payload, session, seq, run, run_s, start_s, "
-        "duration_s, is_dated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "duration_s, is_dated, is_timed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             draft.kind,
             draft.topic or draft.kind,
@@ -81,6 +81,7 @@ def insert(connection: sqlite3.Connection, draft: Draft, *, now_s: float) -> int
             draft.payload,
             *known_by,
             *times,
+            is_timed,
         ),
     )
     return int(cursor.lastrowid or 0)
@@ -133,6 +134,16 @@ def created_s(connection: sqlite3.Connection, row_id: int) -> float:
 def shift_ages(connection: sqlite3.Connection, by_s: float) -> None:
     """Keep ages right when the clock is set: a node without a battery may have come up years behind."""
     connection.execute("UPDATE message SET created_s = created_s + ?", (by_s,))
+
+
+def has_untimed(connection: sqlite3.Connection) -> bool:
+    """Say whether there is a message that was put in while the clock was not set."""
+    return connection.execute("SELECT 1 FROM message WHERE is_timed = 0 LIMIT 1").fetchone() is not None
+
+
+def time_untimed(connection: sqlite3.Connection, now_s: float) -> None:
+    """Let messages that were put in while the clock was not set count as new: nobody knows how old they are."""
+    connection.execute("UPDATE message SET created_s = ?, is_timed = 1 WHERE is_timed = 0", (now_s,))
 
 
 def date_labels(connection: sqlite3.Connection, run: str, run_start_s: float) -> None:
