@@ -74,9 +74,10 @@ check: .venv/.dev ## format, lint and types, under two minutes
 lock: ## resolve the lock files anew, keeping the versions they have (UPGRADE=1: the newest)
 	@PYTHON=$(PYTHON) tools/lock-requirements.sh
 
-schemas: .venv/.own ## write the messages' JSON Schemas to docs/schemas, and the reference of a study's keys to docs/study.md
+schemas: .venv/.own ## write the JSON Schemas of messages and of the node's configuration, and the reference of a study's keys to docs/study.md
 	@mkdir -p docs/schemas
 	@$(BIN)/python -m sonyc_contract.schemas docs/schemas
+	@$(BIN)/python -m sonyc_device.config_schema firmware_config/node.schema.json
 	@$(BIN)/python -m sonyc_trainer.study.reference docs/study.md
 
 clean: ## remove both environments and all caches; what studies wrote to out/ stays

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 
 import sonyc_device
 from sonyc_contract.errors import ConfigError, ContractError
-from sonyc_device.cli import bundles, coverage, devices, files, levels, node, service
+from sonyc_device.cli import bundles, configuration, coverage, devices, files, levels, node, service
 from sonyc_device.cli.output import FAILURE, USAGE, fail
 from sonyc_device.errors import DeviceError
 
 __all__ = ["main"]
 
-_GROUPS = (node, service, coverage, devices, files, levels, bundles)
+_GROUPS = (node, service, configuration, coverage, devices, files, levels, bundles)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
