@@ -177,6 +177,15 @@ def test_hop_that_does_not_fit() -> None:
         frontend.windows(_noise(32_000), window_s=1.0, hop_s=1e-5)
 
 
+@pytest.mark.parametrize("n_mels", [1, 15, 17, 200])  # of 200 some lie between two bins and hear nothing
+def test_every_mel_hears_all_of_its_bins(n_mels: int) -> None:
+    spec = FrontendSpec.model_validate(COMPACT.model_dump() | {"n_mels": n_mels})
+    samples = _noise(400).astype(np.float64)
+    magnitude = np.abs(np.fft.rfft(samples * np.sin(np.pi * np.arange(400) / 400) ** 2, 512))
+    expected = np.log(magnitude @ mel_bank(spec) + 1e-3)
+    np.testing.assert_allclose(Frontend(spec).log_mel(_noise(400))[0], expected, rtol=0, atol=1e-5)
+
+
 def test_mel_bank_areas_and_peaks() -> None:
     bank = mel_bank(OPENL3)
     assert bank.shape == (1025, 256)

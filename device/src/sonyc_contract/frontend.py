@@ -6,6 +6,7 @@ published models and pad every window by itself. The id of the one used belongs 
 
 import hashlib
 import json
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -148,6 +149,7 @@ OPENL3_AS_TRAINED: Final = FrontendSpec(
 """What OpenL3's weights were trained on (openl3 0.3.1)."""
 
 _BLOCK_FRAMES = 128
+_GROUP_MELS = 16
 
 PRESETS: Final = {spec.name: spec for spec in (COMPACT, OPENL3, OPENL3_AS_TRAINED, EDGEL3_SEA, SONYC_8K, SONYC_COMPAT)}
 
@@ -175,7 +177,7 @@ class Frontend:
         self.spec = spec
         self._dtype = np.float64 if spec.scaling == "db" else np.float32
         self._window = _hann(spec.window_samples).astype(self._dtype)
-        self._mel_bank = mel_bank(spec).astype(self._dtype)
+        self._mel_groups = list(_mel_groups(mel_bank(spec).astype(self._dtype)))
 
     def log_mel(self, samples: FloatArray) -> FloatArray:
         """Compute the log-mel spectrogram of one window, or of a whole clip where nothing is padded.
@@ -192,7 +194,7 @@ class Frontend:
         import scipy.fft
 
         views = self._frames(samples)
-        mel: _Real = np.empty((len(views), self.spec.n_mels), self._dtype)
+        mel: _Real = np.zeros((len(views), self.spec.n_mels), self._dtype)
         # Filled to n_fft here, and block by block: for 10 s of `compact`, rfft's own filling adds 1.9 ms to 1.3, and
         # one block of 998 frames 1.6 (it no longer fits the cache).
         frames: _Real = np.zeros((min(_BLOCK_FRAMES, len(views)), self.spec.n_fft), self._dtype)
@@ -202,7 +204,8 @@ class Frontend:
             magnitude = np.abs(scipy.fft.rfft(frames[: len(block)], axis=-1))
             if self.spec.fft_power == 2:
                 np.square(magnitude, out=magnitude)
-            np.matmul(magnitude, self._mel_bank, out=mel[start : start + len(block)])
+            for mels, bins, bank in self._mel_groups:
+                np.matmul(magnitude[:, bins], bank, out=mel[start : start + len(block), mels])
         return self._scale(mel).astype(np.float32, copy=False)
 
     def windows(self, samples: FloatArray, *, window_s: float, hop_s: float) -> FloatArray:
@@ -290,6 +293,20 @@ def mel_bank(spec: FrontendSpec) -> NDArray[np.float64]:
     if spec.mel_area_norm:
         bank *= 2.0 / (edges_hz[2:] - edges_hz[:-2])
     return np.asarray(bank)
+
+
+def _mel_groups(bank: _Real) -> Iterator[tuple[slice, slice, _Real]]:
+    """Give groups of neighbouring mels, the bins that they hear, and that part of the bank; the rest of it is zeros.
+
+    For 1 s of `compact` the whole product takes 53 us on two cores, where BLAS divides it among threads that wait for
+    each other, and 38 on one; groups of 32, 16 and 8 mels take 17, 12 and 17, and need no thread.
+    """
+    for first in range(0, bank.shape[1], _GROUP_MELS):
+        mels = slice(first, first + _GROUP_MELS)
+        heard = np.flatnonzero(bank[:, mels].any(axis=1))
+        if len(heard):
+            bins = slice(int(heard[0]), int(heard[-1]) + 1)
+            yield mels, bins, np.ascontiguousarray(bank[bins, mels])
 
 
 def _padded(samples: FloatArray, spec: FrontendSpec, n_frames: int) -> FloatArray:
