@@ -15,7 +15,7 @@ from sonyc_device.errors import OutboxError, OutboxVersionError
 _LOGGER = logging.getLogger(__name__)
 
 BALLAST_BYTES: Final = 2 * 1024 * 1024
-"""Given up on a full disk, so that there is room to delete: measured, not one row could be deleted without."""
+"""Given up on a full disk, so that there is room to delete: measured, one row could be deleted without, then none."""
 WAL_PAGES: Final = 256
 """The log is written back to the database after so many pages: the ballast has room for twice as much."""
 _SPARE_FACTOR: Final = 4

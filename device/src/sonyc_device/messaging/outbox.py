@@ -172,11 +172,13 @@ class Outbox:
         Raises:
             OutboxError: the file cannot be read.
         """
-        row_id = self._database.read(rows.oldest_id)
-        if row_id is None:
-            return None
-        created_s = self._database.read(lambda connection: rows.created_s(connection, row_id))
-        return max(0.0, self._now_s() - created_s)
+
+        def oldest_created_s(connection: sqlite3.Connection) -> float | None:
+            row_id = rows.oldest_id(connection)
+            return None if row_id is None else rows.created_s(connection, row_id)
+
+        created_s = self._database.read(oldest_created_s)
+        return None if created_s is None else max(0.0, self._now_s() - created_s)
 
     def evicted_ranges(self, limit: int) -> list[EvictedRange]:
         """Give ranges of evicted labels that are not reported yet.
