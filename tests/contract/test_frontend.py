@@ -151,6 +151,16 @@ def test_windows_are_the_clips_slices(spec: FrontendSpec) -> None:
         np.testing.assert_allclose(window, alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("hop_s", [0.01, 0.95, 0.96, 0.97, 1.5])
+def test_windows_that_overlap_follow_or_leave_some_out(hop_s: float) -> None:
+    samples, frontend, n_hop = _noise(5 * 16_000 + 7), Frontend(COMPACT), round(hop_s * 16_000)
+    windows = frontend.windows(samples, window_s=0.975, hop_s=hop_s)
+    assert len(windows) == 1 + (len(samples) - 15_600) // n_hop
+    for index in (0, 1, len(windows) - 1):
+        alone = frontend.log_mel(samples[index * n_hop :][:15_600])
+        np.testing.assert_allclose(windows[index], alone, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("spec", [COMPACT, SONYC_8K], ids=lambda spec: spec.name)
 @pytest.mark.parametrize(
     ("n_samples", "n_windows"), [(0, 1), (1, 1), (7_999, 1), (8_000, 1), (11_999, 1), (12_000, 2), (80_000, 19)]

@@ -148,6 +148,9 @@ def test_silence_is_marked() -> None:
     scores = _recogniser().score(np.zeros(48_000, np.float32), 48_000, level=Level.PCM)
     assert scores.is_silent
     assert np.isfinite(scores.probabilities).all()
+    almost = np.zeros(48_000, np.float32)
+    almost[-1] = 1e-6
+    assert not _recogniser().score(almost, 48_000, level=Level.PCM).is_silent
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000, 192_000])
