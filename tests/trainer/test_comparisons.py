@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +20,8 @@ from sonyc_trainer.errors import EmbeddingError, StageError
 from sonyc_trainer.findings import Comparison
 from sonyc_trainer.folder import StudyFolder, open_folder
 from sonyc_trainer.pipeline import StageOutcome, run_stage, run_study
+from sonyc_trainer.report.material import read_material
+from sonyc_trainer.report.variants import variants
 from sonyc_trainer.stages import Stage, comparing
 from sonyc_trainer.statistics.proportions import MIN_CLIPS
 from sonyc_trainer.study import Study, load_study
@@ -129,6 +131,14 @@ def test_too_few_clips_are_compared_in_no_words(ran: Ran) -> None:
     page = ran.folder.report.read_text()
     assert "These are too few clips or recordings to compare anything" in page
     assert "attention: " not in page
+
+
+def test_report_says_of_how_many_seeds_the_figures_are(ran: Ran) -> None:
+    material = read_material(ran.folder)
+    more_seeds = replace(material.findings, facts=replace(material.findings.facts, n_seeds=3))
+    sentence = "Figures are of the first 1 of 3 seeds."
+    assert sentence in variants(replace(material, findings=more_seeds)).as_html()
+    assert sentence not in variants(material).as_html()
 
 
 def test_folder_of_a_variant_can_be_opened(ran: Ran) -> None:

@@ -21,7 +21,7 @@ from sonyc_contract.recognise import ANY_HEAD, HeadSpec
 from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.study import EmbeddingSettings, Study
+from sonyc_trainer.study import DatasetFormat, EmbeddingSettings, Study
 
 __all__ = ["INPUTS", "Stage", "StageInputs", "StudyFolder", "open_folder"]
 
@@ -296,9 +296,10 @@ class StudyFolder:
         """Keep a second run out of the folder; the lock ends with the process, however that ends.
 
         Raises:
-            StageError: another run is at work in it.
+            StageError: another run is at work in it, or it would lie among the recordings.
             OSError: the folder cannot be made or written.
         """
+        self._check_apart()
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / _LOCK_FILE).open("a+") as lock:
             try:
@@ -328,6 +329,16 @@ class StudyFolder:
             )
         _sweep([*self.root.glob(_UNFINISHED), *self.root.glob(f"figures/{_UNFINISHED}")])
         write_whole(self.settings, self.study.model_dump_json(indent=1).encode())
+
+    def _check_apart(self) -> None:
+        """Results among the folders of classes would be listed as recordings by the next run."""
+        for dataset in self.study.dataset:
+            path = dataset.path if dataset.format is DatasetFormat.CLASS_FOLDERS else None
+            if path is not None and self.root.resolve().is_relative_to(path.resolve()):
+                raise StageError(
+                    f"{self.root} lies in the folder of dataset {dataset.name!r}, {path}, whose folders are "
+                    "classes: give another folder with --out"
+                )
 
     def key(self, stage: Stage) -> str:
         """Digest of everything that a stage's results depend on."""

@@ -209,7 +209,9 @@ def _basis_notes(rows: Sequence[CostRow], options: Sequence[Option], folder: Stu
             f"{beside}."
         )
     if (own or others) and split != TEST:
-        notes.append(f"The study has no test clips: macro-F1 is of {split} clips, which also chose epochs; it is high.")
+        notes.append(
+            f"The study has no test clips: macro-F1 is of {split} clips, which also chose epochs: expect less."
+        )
     return notes
 
 

@@ -43,9 +43,13 @@ def variants(material: Material) -> Section:
 
 def _introduction(material: Material) -> str:
     first = material.compared.cells[0]
+    n_seeds = material.findings.facts.n_seeds
+    # Where a variant has fewer seeds, or thresholds decide, the study's own figures here are not those above.
+    seeds = f" Figures are of the first {first.n_seeds} of {n_seeds} seeds." if first.n_seeds < n_seeds else ""
     return (
         f"The same {first.n_clips} clips of {first.n_groups} recordings or sensors with other embeddings, other parts "
         "of the clip or other ways to pool its windows. Variants are to compare with: only the study has a bundle."
+        f"{seeds}"
     )
 
 
