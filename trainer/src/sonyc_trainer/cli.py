@@ -260,9 +260,10 @@ def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as o
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge embeddings on recordings that nothing was learned from.
+    """Judge embeddings by one yardstick, fold by fold.
 
-    Logistic regression on clip means, fold by fold, predictions pooled.
+    Logistic regression on clip means of recordings that nothing was learned
+    from; predictions of the folds are pooled.
     """
     from sonyc_trainer.context import StageContext
     from sonyc_trainer.pipeline import run_embeddings
