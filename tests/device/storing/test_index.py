@@ -316,6 +316,23 @@ def test_folder_that_did_not_change_is_not_read_again(
     assert str(day) not in read
 
 
+def test_folder_that_changed_just_now_is_read_again_though_its_time_is_the_same(
+    make_store: Callable[..., ClipStore], place: Place
+) -> None:
+    """FAT counts in steps of two seconds: what is written after a look at it may not show."""
+    store = make_store()
+    store.write(sidecar_of(mp3(), 1), mp3())
+    day = place.store / DAY
+    stamp = day.stat().st_mtime_ns
+    store.age()
+    store.close()
+    (day / f"{sidecar_of(mp3(), 1).session}-2.mp3").write_bytes(mp3())
+    os.utime(day, ns=(stamp, stamp))
+    again = make_store()
+    again.age()
+    assert again.status().n_clips == 2
+
+
 def test_unsynced_clips_keep_their_place_in_the_order(make_store: Callable[..., ClipStore], place: Place) -> None:
     store = make_store()
     for seq, clock in ((1, ClockQuality.SYNCED), (2, ClockQuality.UNSET), (3, ClockQuality.SYNCED)):

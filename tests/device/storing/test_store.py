@@ -164,6 +164,19 @@ def test_quota_takes_the_oldest_first(make_store: Callable[..., ClipStore], plac
     check_store(place.store)
 
 
+@pytest.mark.parametrize(("level", "is_sealed"), [("v9", True), ("pcm", False), ("pcm", True)])
+def test_clips_of_every_form_make_room(
+    make_store: Callable[..., ClipStore], place: Place, level: str, is_sealed: bool
+) -> None:
+    form = Sealer([str(pyrage.x25519.Identity.generate().to_public())]) if is_sealed else Clear()
+    store = make_store(quota(4), space=nothing_else(), form=form)
+    for seq in range(1, 8):
+        suffix = ".flac" if level == "pcm" else ".mp3"
+        store.write(sidecar_of(mp3(), seq, level=level, audio_file=f"{SESSION}-{seq}{suffix}"), mp3())
+    assert numbers(place.store) == [4, 5, 6, 7]
+    assert occupied(place.store) == store.status().n_bytes <= 4 * CLIP_BYTES
+
+
 def test_counts_and_order_survive_a_restart(make_store: Callable[..., ClipStore], place: Place) -> None:
     store = make_store(quota(3), space=nothing_else())
     write(store, *range(1, 6))

@@ -172,14 +172,12 @@ class ClipIndex:
 
     def _do(self, work: Callable[[], _Result]) -> _Result:
         """Do something as one transaction; where the file fails, go on in memory and do it there."""
-        n_clips, n_bytes = self.n_clips, self.n_bytes
         try:
             with self._connection:
                 return work()
         except _BROKEN as error:
             if self._is_in_memory:
                 raise
-            self.n_clips, self.n_bytes = n_clips, n_bytes
             self._go_on_in_memory(error)
             with self._connection:
                 return work()
