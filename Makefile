@@ -56,8 +56,8 @@ test-faults: setup system-packages ## the fault suite in its short form, some fi
 test-faults-long: setup system-packages ## the fault suite with all its figures: 200 kills, a day's memory; an hour
 	@SONYC_FAULTS=long $(BIN)/python -m pytest --durations=20 tests/faults < /dev/null
 
-soak: setup system-packages ## run the agent at real time and measure it: make soak MINUTES=30
-	@PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),30)
+soak: setup system-packages ## run the agent at real time and measure it: make soak MINUTES=30 (LEVELS=yes: with sound levels)
+	@PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),30) $(if $(LEVELS),--levels)
 
 bench-trainer: setup openl3 ## clips per second of every stage, and OpenL3 against its own package: make bench-trainer CLIPS=60
 	@PYTHONPATH=tests $(BIN)/python tests/bench/bench_trainer.py --clips $(or $(CLIPS),60)

@@ -1,7 +1,9 @@
 """Runs the agent at real time against a real broker and sound server, and says what it cost: one JSON line.
 
-`make soak MINUTES=30`. Exit code 0 only if clips recorded = labels received, there was no gap, sample indexes are
-contiguous and every stored clip decodes to its exact length.
+`make soak MINUTES=30`, with `LEVELS=yes` for sound levels too. The agent records 48 kHz from a microphone of
+PulseAudio, keeps every clip, sealed with age, classifies it, and publishes over TLS with a certificate of its own. Exit
+code 0 only if clips recorded = labels received, there was no gap, sample indexes are contiguous, every sealed clip
+opens and decodes to its exact length, nothing was logged as an error, and CPU and memory are within their limits.
 """
 
 import argparse
@@ -16,10 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyrage
 
+from sonyc_contract.codec import decode
 from sonyc_contract.messages import LabelEvent
-from support.agents import AgentProcess, n_samples
-from support.broker import Mosquitto
+from support.agents import AgentProcess
+from support.broker import Mosquitto, free_port
+from support.certificates import Authority
 from support.pulse import PulseServer, PulseSource
 from support.signals import FloatArray, noise, write_wav
 from support.subscriber import Subscriber
@@ -27,6 +32,9 @@ from support.subscriber import Subscriber
 RATE_HZ = 48_000
 MEASURE_AFTER_S = 5.0  # the start of a stream takes about one core for 1.6 s
 SAMPLE_EVERY_S = 2.0
+
+MAX_CPU_SHARE = 0.05  # of one core
+MAX_PSS_MB, MAX_PSS_WITH_LEVELS_MB = 150, 200
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -59,6 +67,7 @@ class Usage:
         return {
             "cpu_share_of_one_core": round((self.cpu_s[-1] - self.cpu_s[0]) / elapsed_s, 4),
             "wakeups_per_s": round((self.n_wakeups[-1] - self.n_wakeups[0]) / elapsed_s, 1),
+            "first_pss_mb": round(self.pss_mb[0], 1),
             "peak_pss_mb": round(max(self.pss_mb), 1),
             "last_pss_mb": round(self.pss_mb[-1], 1),
             "peak_rss_mb": round(_kb(Path("/proc") / str(self.pid) / "status", "VmHWM:") / 1024, 1),
@@ -70,6 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--level", default="v5")
+    parser.add_argument("--levels", action="store_true", help="measure sound levels too, with bands")
     parser.add_argument("--scenes", type=Path, help="a folder of audio files to play; synthetic sound by default")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
@@ -80,39 +90,81 @@ def main() -> int:
 
 def soak(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """Set everything up, run the agent for so many minutes, and compare what went in with what came out."""
-    broker, server = Mosquitto(folder / "mosquitto"), PulseServer(folder / "pulse")
-    broker.start()
+    server, site = PulseServer(folder / "pulse"), Site(folder)
+    site.broker.start()
     server.start()
     source = PulseSource(server, "street")
     source.open(RATE_HZ)
-    agent = AgentProcess(folder / "node", tables(arguments.level, broker.port), environment=source.environment)
+    agent = AgentProcess(folder / "node", site.tables(arguments), environment=source.environment)
     try:
-        with Subscriber(broker.port, "sonyc/v1/+/label") as subscriber:
+        with Subscriber(site.broker.port, "sonyc/v1/+/label") as subscriber:
             agent.start()
             agent.wait_for_record("recording")
             figures = watch(agent, source, scenes(folder, arguments.scenes), 60 * arguments.minutes)
             exit_code = agent.terminate()
             subscriber.wait_for(agent.summary["labels_written"])
         labels = [LabelEvent.model_validate_json(payload) for payload in subscriber.payloads]
-        found = problems(agent, labels)
+        found = [*problems(agent, labels, site), *over_limits(figures, with_levels=arguments.levels)]
     finally:
         agent.kill()
         source.close()
         server.stop()
-        broker.stop()
+        site.broker.stop()
     if exit_code:
         found.append(f"the agent ended with {exit_code}")
-    counts = {key: agent.summary[key] for key in ("clips_recorded", "labels_published", "gaps", "seconds_captured")}
-    return {**counts, "labels_received": len(labels), **figures, "problems": found}
-
-
-def tables(level: str, port: int) -> dict[str, dict[str, object]]:
-    """The agent's configuration: store everything, publish to the broker."""
+    counts = {key: agent.summary[key] for key in ("clips_recorded", "clips_stored", "gaps", "seconds_captured")}
     return {
-        "capture": {"device": "pulse", "rate_hz": RATE_HZ},
-        "store": {"mode": "all", "clear": True, "level": level, "folder": "clips"},
-        "mqtt": {"host": "127.0.0.1", "port": port},
-    }
+        "level": arguments.level, "sound_levels": arguments.levels, **counts, "labels_received": len(labels), **figures,
+        "problems": found,
+    }  # fmt: skip
+
+
+class Site:
+    """Where a node is put up: a broker that wants certificates, and somebody who can open sealed clips.
+
+    Attributes:
+        broker: Takes nodes over TLS on `tls_port`, and on its own port whoever looks on.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        authority = Authority(folder / "certificates")
+        server, self._node = authority.issue("broker", host=Mosquitto.host), authority.issue("node-1")
+        self._authority = authority.certificate
+        self._identity = pyrage.x25519.Identity.generate()
+        self._tls_port = free_port()
+        self.broker = Mosquitto(
+            folder / "mosquitto",
+            [
+                "allow_anonymous true",
+                f"listener {self._tls_port} {Mosquitto.host}",
+                f"cafile {authority.certificate}",
+                f"certfile {server.certificate}",
+                f"keyfile {server.key}",
+                "require_certificate true",
+                "use_identity_as_username true",
+            ],
+        )
+
+    def tables(self, arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
+        """The agent's configuration."""
+        recipient = str(self._identity.to_public())
+        return {
+            "capture": {"device": "pulse", "rate_hz": RATE_HZ},
+            "store": {"mode": "all", "recipients": [recipient], "level": arguments.level, "folder": "clips"},
+            "level": {"enabled": arguments.levels},
+            "mqtt": {"host": Mosquitto.host, "port": self._tls_port},
+            "mqtt.tls": {
+                "enabled": True,
+                "ca_file": str(self._authority),
+                "certificate_file": str(self._node.certificate),
+                "key_file": str(self._node.key),
+            },
+        }
+
+    def n_samples(self, sealed: Path) -> int:
+        """Open a sealed clip, decode it and count its samples."""
+        samples, _ = decode(pyrage.decrypt(sealed.read_bytes(), [self._identity]))
+        return len(samples)
 
 
 def watch(agent: AgentProcess, source: PulseSource, played: Iterator[Path], duration_s: float) -> dict[str, float]:
@@ -130,13 +182,15 @@ def watch(agent: AgentProcess, source: PulseSource, played: Iterator[Path], dura
     return usage.figures()
 
 
-def problems(agent: AgentProcess, labels: list[LabelEvent]) -> list[str]:
+def problems(agent: AgentProcess, labels: list[LabelEvent], site: Site) -> list[str]:
     """Say everything that is not as it must be."""
-    summary, found = agent.summary, []
-    if not summary["clips_recorded"] == summary["labels_published"] == len(labels) == len(agent.clips):
+    summary = agent.summary
+    found = [f"logged: {record['message']}" for record in agent.records if record["level"] == "error"]
+    clips = sorted((agent.folder / "clips").rglob("*.age"))
+    if not summary["clips_recorded"] == summary["labels_written"] == len(labels) == len(clips):
         found.append(
-            f"{summary['clips_recorded']} clips recorded, {len(agent.clips)} stored, {summary['labels_published']} "
-            f"labels published, {len(labels)} received"
+            f"{summary['clips_recorded']} clips recorded, {len(clips)} sealed, {summary['labels_written']} labels "
+            f"written, {len(labels)} received"
         )
     if summary["gaps"]:
         found.append(f"{summary['gaps']} gaps, {summary['seconds_lost']} s lost")
@@ -144,9 +198,20 @@ def problems(agent: AgentProcess, labels: list[LabelEvent]) -> list[str]:
         if following.sample_index != one.sample_index + round(one.duration_s * RATE_HZ):
             found.append(f"clip {following.clip_id} does not begin where {one.clip_id} ended")
     durations_s = {label.clip_id: label.duration_s for label in labels}
-    for path in agent.clips:
-        if n_samples(path) != round(durations_s[path.stem] * RATE_HZ):
+    for path in clips:
+        if site.n_samples(path) != round(durations_s[path.name.partition(".")[0]] * RATE_HZ):
             found.append(f"{path.name} does not decode to its length")
+    return found
+
+
+def over_limits(figures: dict[str, float], *, with_levels: bool) -> list[str]:
+    """Say what is more than the agent may use."""
+    max_pss_mb = MAX_PSS_WITH_LEVELS_MB if with_levels else MAX_PSS_MB
+    found = []
+    if figures["cpu_share_of_one_core"] > MAX_CPU_SHARE:
+        found.append(f"more than {MAX_CPU_SHARE:.0%} of one core")
+    if figures["peak_pss_mb"] > max_pss_mb:
+        found.append(f"more than {max_pss_mb} MB")
     return found
 
 
