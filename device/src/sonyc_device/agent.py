@@ -311,14 +311,15 @@ class Agent:
             item = self._read()
             if isinstance(item, Block) and not is_recording:
                 is_recording = True
-                self._say_recording()
+                self._say_recording(item)
             yield item
             if isinstance(item, Block):
                 self._progress.took(len(item.samples))
 
-    def _say_recording(self) -> None:
-        """Say that samples have come; not before, because a device may open and stay mute."""
-        _LOGGER.info("recording", extra={"run": self._parts.facts.run})
+    def _say_recording(self, first: Block) -> None:
+        """Say that samples have come, and how many; not before, because a device may open and stay mute."""
+        facts = self._parts.facts
+        _LOGGER.info("recording", extra={"run": facts.run, "seconds_taken": len(first.samples) / facts.rate_hz})
         self._parts.manager.tell(READY=1, STATUS="recording")
 
     def _read(self) -> Block | Gap | End:
@@ -389,15 +390,20 @@ class Agent:
         classified = effective.config.classify.what.value
         verdict = Verdict(scores, classified, self._sound_level(timed, samples), thresholds, effective.config_hash)
         audio = self._keep(clip, data, scores, effective.config.store)
-        label = label_event(clip, parts.classifier.bundle, verdict, audio)
-        draft = Draft(LABEL, dump_message(label), identity=identity, span=span, is_stored=label.audio.kept)
-        parts.outbox.put(draft)
+        labels: list[LabelEvent] = []
+
+        def make(known: Identity) -> Draft:
+            named = clip if known == identity else parts.facts.clip(known, timed, level=clip.level)
+            labels.append(label_event(named, parts.classifier.bundle, verdict, audio))
+            return Draft(LABEL, dump_message(labels[-1]), identity=known, span=span, is_stored=audio.kept)
+
+        parts.outbox.put_as(LABEL, identity, make)
         self._counters.labels_written += 1
         if parts.source.is_live:
             n_since = parts.ring.arrival.n_samples - timed.clip.start_sample - len(timed.clip.samples)
             self._lag_s = max(0.0, n_since / parts.facts.rate_hz)
         parts.publisher.wake()
-        _log_label(label)
+        _log_label(labels[-1])
 
     def _sound_level(self, timed: TimedClip, samples: FloatArray) -> SoundLevel:
         leq, levels = leq_dbfs(samples), self._parts.levels
