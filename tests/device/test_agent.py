@@ -127,7 +127,7 @@ class Bench:
 
     @property
     def labels(self) -> list[dict[str, Any]]:
-        return [json.loads(payload) for payload in self.messenger.payloads]
+        return [json.loads(payload) for payload in self.messenger.payloads_of("label")]
 
     @property
     def spans_s(self) -> list[tuple[float, float]]:

@@ -78,3 +78,7 @@ class FakeMessenger:
     def payloads(self) -> list[bytes]:
         """Everything that was sent, over all links."""
         return [payload for link in self.links for _, payload in link.sent]
+
+    def payloads_of(self, kind: str) -> list[bytes]:
+        """What was sent on topics that end so, over all links."""
+        return [payload for link in self.links for topic, payload in link.sent if topic.endswith(f"/{kind}")]

@@ -1,5 +1,6 @@
 """Says what the sound level of each minute was, as messages in the outbox."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import sonyc_device
@@ -30,9 +31,11 @@ class MinuteReports:
     def send(self) -> None:
         """Put what has ended since the last call into the outbox."""
         for minute in self._levels.take_minutes():
-            identity = self._outbox.identify(SPL)
-            self._outbox.put(Draft(SPL, dump_message(self._message(minute, identity)), identity=identity))
+            self._outbox.put_as(SPL, self._outbox.identify(SPL), partial(self._draft, minute))
             self._publisher.wake()
+
+    def _draft(self, minute: "Minute", identity: Identity) -> Draft:
+        return Draft(SPL, dump_message(self._message(minute, identity)), identity=identity)
 
     def _message(self, minute: "Minute", identity: Identity) -> MinuteLevel:
         reference = self._levels.reference

@@ -50,7 +50,7 @@ class Reports:
         yield Duty("health", self._settings.every_s, self._send_health)
         yield Duty("outbox", OUTBOX_EVERY_S, self._parts.outbox.maintain)
         yield Duty("evictions", OUTBOX_EVERY_S, self._send_evictions)
-        yield Duty("books", BOOKS_EVERY_S, self._books.write, is_last=True)
+        yield Duty("books", BOOKS_EVERY_S, self._write_books, is_last=True)
         yield Duty("completeness", COMPLETENESS_EVERY_S, self._send_completeness, is_last=True)
         yield Duty("tidy books", TIDY_EVERY_S, lambda: self._books.tidy(self._health.run_s))
 
@@ -63,11 +63,16 @@ class Reports:
         self._parts.outbox.put(Draft(HEALTH, dump_message(self._health.document())))
         self._parts.publisher.wake()
 
+    def _write_books(self) -> None:
+        if not self._parts.outbox.problem:  # it is told already, and tried again by the outbox
+            self._books.write()
+
     def _send_evictions(self) -> None:
-        if self._parts.publisher.is_connected:
+        if self._parts.publisher.is_connected and not self._parts.outbox.problem:
             self._evictions.send()
             self._parts.publisher.wake()
 
     def _send_completeness(self) -> None:
-        self._books.send()
-        self._parts.publisher.wake()
+        if not self._parts.outbox.problem:
+            self._books.send()
+            self._parts.publisher.wake()

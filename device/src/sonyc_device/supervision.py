@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sonyc_contract.errors import ContractError
+from sonyc_device.errors import DeviceError
+
 _LOGGER = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
@@ -40,6 +43,7 @@ class Supervision:
         self._duties = tuple(duties)
         self._monotonic = monotonic
         self._due_s = [monotonic() + duty.every_s for duty in self._duties]
+        self._said: dict[str, str] = {}
         self.n_failures: dict[str, int] = {}
 
     def run_due(self) -> None:
@@ -59,7 +63,15 @@ class Supervision:
     def _run(self, duty: Duty) -> None:
         try:
             duty.run()
-        except Exception as error:
-            n = self.n_failures[duty.name] = self.n_failures.get(duty.name, 0) + 1
-            # The traceback once, not every second.
-            _LOGGER.error("duty %r failed: %s", duty.name, error, exc_info=n == 1)
+        except Exception as error:  # noqa: BLE001 - the other duties go on, whatever happened
+            self.n_failures[duty.name] = self.n_failures.get(duty.name, 0) + 1
+            self._log(duty.name, error)
+        else:
+            self._said.pop(duty.name, None)
+
+    def _log(self, name: str, error: Exception) -> None:
+        """Log a failure once, not every second; with a traceback where it is none that we know."""
+        if self._said.get(name) != str(error):
+            self._said[name] = str(error)
+            is_known = isinstance(error, DeviceError | ContractError)
+            _LOGGER.error("duty %r failed: %s", name, error, exc_info=not is_known)

@@ -11,7 +11,7 @@ from sonyc_device.messaging.books import Books, read_hours
 from sonyc_device.messaging.database import BALLAST_BYTES
 from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.outbox import HEALTH, LABEL, Bounds, Outbox
-from sonyc_device.messaging.rows import Draft
+from sonyc_device.messaging.rows import Draft, Identity
 from support.disks import SmallDisk, small_disk
 from support.drafts import RUN, START_S, label_draft, span
 
@@ -36,10 +36,15 @@ class Node:
         self.n_rooms_made += 1
 
     def label(self, run_s: float = 0.0, *, n_bytes: int = 1_300) -> tuple[str, int]:
-        """Make a label, and give what it is called."""
-        identity = self.box.identify(LABEL)
-        self.box.put(label_draft(identity.seq, identity.session, n_bytes=n_bytes, about=span(run_s)))
-        return identity.session, identity.seq
+        """Make a label, and give what it is called in the end."""
+        called: list[Identity] = []
+
+        def make(identity: Identity) -> Draft:
+            called.append(identity)
+            return label_draft(identity.seq, identity.session, n_bytes=n_bytes, about=span(run_s))
+
+        self.box.put_as(LABEL, self.box.identify(LABEL), make)
+        return called[-1].session, called[-1].seq
 
     def numbers(self) -> list[int]:
         """The numbers of what would be sent now."""
@@ -57,39 +62,59 @@ def path(disk: SmallDisk) -> Path:
     return disk.folder / "state" / "outbox.sqlite"
 
 
-def test_label_that_meets_a_full_disk_is_held_and_committed_later(disk: SmallDisk, path: Path) -> None:
+def test_labels_that_meet_a_full_disk_are_held_under_another_session_and_committed_later(
+    disk: SmallDisk, path: Path
+) -> None:
     node = Node(path)
-    named = [node.label() for _ in range(3)]
+    first = [node.label() for _ in range(3)]
     in_the_way = disk.fill()
-    session, seq = node.label()
-    assert (session, seq) == (node.box.session, 4)
-    assert node.n_rooms_made == 1
-    assert (node.box.n_rows, node.box.n_held) == (4, 1)
+    held = [node.label(), node.label()]
+    assert [seq for _, seq in held] == [1, 2], "a number that is not on the disk might be given again after a kill"
+    assert {session for session, _ in held} != {node.box.session}
+    assert node.n_rooms_made == 2
+    assert (node.box.n_rows, node.box.n_held) == (5, 2)
     assert "disk is full" in node.box.problem
-    assert node.numbers() == [1, 2, 3], "its number is not on the disk: after a kill it might be given again"
+    assert node.numbers() == [1, 2, 3, 1, 2]
     in_the_way.unlink()
     node.box.maintain()
-    assert (node.box.n_held, node.box.problem, node.numbers()) == (0, "", [1, 2, 3, 4])
+    assert (node.box.n_held, node.box.problem, node.numbers()) == (0, "", [1, 2, 3, 1, 2])
+    session, seq = node.label()
+    assert (session, seq) == (first[0][0], 5), "4 was given, and not used"
     node.box.close()
     again = Node(path)
-    assert (again.box.session, again.box.identify(LABEL).seq) == (named[0][0], 5)
+    assert (again.box.session, again.box.identify(LABEL).seq) == (session, 6)
     again.box.close()
 
 
-def test_labels_of_a_full_disk_are_sent_under_a_session_of_their_own(disk: SmallDisk, path: Path) -> None:
+def test_labels_are_sent_from_memory(disk: SmallDisk, path: Path) -> None:
     node = Node(path)
     node.label()
     disk.fill()
-    node.label()
-    later = [node.label(10.0 * n) for n in range(1, 4)]
-    assert [seq for _, seq in later] == [1, 2, 3]
-    assert {session for session, _ in later} != {node.box.session}
+    for n in range(3):
+        node.label(10.0 * n)
     messages = node.box.oldest(100)
     assert [int(message.payload) for message in messages] == [1, 1, 2, 3]
-    assert node.box.delete([message.row_id for message in messages[1:]]) == 3
+    assert node.box.delete([message.row_id for message in messages[1:3]]) == 2
     assert (node.box.n_rows, node.box.n_held) == (2, 1)
     node.box.close()
     assert node.box.lost[LABEL] == 1, "what only memory had at the end"
+
+
+def test_label_of_a_clip_that_is_kept_keeps_its_number(disk: SmallDisk, path: Path) -> None:
+    node = Node(path)
+    identity = node.box.identify(LABEL)
+    node.box.secure(LABEL, identity)
+    disk.fill()
+    node.box.put_as(LABEL, identity, lambda known: label_draft(known.seq, known.session, n_bytes=100_000))
+    assert (node.box.n_held, node.numbers()) == (1, [1])
+    (message,) = node.box.oldest(1)
+    assert message.payload.startswith(b"1 ")
+    assert node.box.identify(LABEL).session != identity.session
+    node.box.delete([message.row_id])
+    node.box.close()
+    again = Node(path)
+    assert again.box.identify(LABEL).seq == 2, "it was on the disk before its clip was"
+    again.box.close()
 
 
 def test_nothing_is_sent_twice_when_the_disk_takes_again_what_is_in_flight(disk: SmallDisk, path: Path) -> None:
@@ -97,14 +122,13 @@ def test_nothing_is_sent_twice_when_the_disk_takes_again_what_is_in_flight(disk:
     in_the_way = disk.fill()
     node.label()
     node.label()
-    (message,) = node.box.oldest(10)
+    in_flight = node.box.oldest(1)[0].row_id
     in_the_way.unlink()
     node.box.maintain()
-    rest = node.box.oldest(10, without={message.row_id})
-    assert [int(other.payload) for other in rest] == [1]
-    assert rest[0].payload == message.payload, "the label that was held under the disk's session"
-    assert node.box.delete([message.row_id]) == 1
-    assert len(node.box.oldest(10)) == 1
+    assert node.box.n_held == 0
+    assert [int(other.payload) for other in node.box.oldest(10, without={in_flight})] == [2]
+    assert node.box.delete([in_flight]) == 1
+    assert node.numbers() == [2]
     node.box.close()
 
 
@@ -256,7 +280,7 @@ def test_labels_that_memory_lost_are_reported_when_the_disk_takes_again(disk: Sm
     in_the_way.unlink()
     node.box.maintain()
     told = [(one.session, one.first_seq, one.last_seq) for one in node.box.evicted_ranges(10)]
-    assert told == [(named[0][0], 1, 1), (named[1][0], 1, 2)]
+    assert told == [(named[0][0], 1, 3)]
     node.box.close()
 
 
@@ -265,8 +289,7 @@ def test_what_is_published_from_memory_is_in_the_books(disk: SmallDisk, path: Pa
     in_the_way = disk.fill()
     node.label(0.0)
     node.label(10.0)
-    (message,) = node.box.oldest(10)
-    node.box.delete([message.row_id])
+    node.box.delete([node.box.oldest(1)[0].row_id])
     in_the_way.unlink()
     node.box.maintain()
     node.box.delete([message.row_id for message in node.box.oldest(10)])

@@ -3,8 +3,8 @@
 So no part of the agent fails with the disk: capture goes on, labels reach the broker as long as there is one, and when
 the disk takes messages again they are durable again.
 
-A label's number that is not on the disk may be given again after a restart. So labels made while the disk takes nothing
-belong to a session of their own, and one that got its number just before is not sent until the disk has it.
+A number that is not on the disk may be given again after a restart. So messages that are made while the disk takes
+nothing belong to a session of their own.
 """
 
 import logging
@@ -75,6 +75,7 @@ class HoldingOutbox:
         self._disk: Outbox | None = None
         self._memory_session = secrets.token_hex(8)
         self._last: Counter[tuple[str, str]] = Counter()  # by session and kind
+        self._secured: Counter[str] = Counter()  # by kind, of the disk's session
         self._reopen()
         self.session = self._disk.session if self._disk else self._memory_session
 
@@ -110,10 +111,10 @@ class HoldingOutbox:
     def identify(self, kind: str) -> Identity:
         """Give the identity of the next message of a kind; it is committed with the message, or by `secure`."""
         with self._lock:
-            disk = None if self._problem else self._disk
-            session = disk.session if disk else self._memory_session
-            self._last[session, kind] += 1
-            return Identity(session, self._last[session, kind])
+            if self._disk is None or self._problem:
+                return self._identify_in_memory(kind)
+            self._last[self._disk.session, kind] += 1
+            return Identity(self._disk.session, self._last[self._disk.session, kind])
 
     def secure(self, kind: str, identity: Identity) -> None:
         """Commit that a number was given: then it never comes twice, and a file may be named by it.
@@ -126,12 +127,27 @@ class HoldingOutbox:
             if identity.session != disk.session:
                 raise OutboxError(self._problem or "the disk took nothing when this label was begun")
             disk.secure(kind, identity)
+            self._secured[kind] = identity.seq
 
     def put(self, *drafts: Draft) -> bool:
         """Keep messages, and say whether the disk has them."""
         with self._lock:
             self._hold(drafts)
             return self._flush()
+
+    def put_as(self, kind: str, identity: Identity, make: Callable[[Identity], Draft]) -> None:
+        """Keep a message that carries its identity.
+
+        Args:
+            kind: What it is.
+            identity: What `identify` gave for it.
+            make: Makes the message; made anew under another identity where the disk does not take the number.
+        """
+        with self._lock:
+            (row_id,) = self._hold([make(identity)])
+            if not self._flush() and not self._is_on_disk(kind, identity):
+                self._held.pop(row_id, None)
+                self._hold([make(self._identify_in_memory(kind))])
 
     def oldest(
         self, limit: int, *, without: Collection[int] = (), kinds_left_out: Collection[str] = ()
@@ -144,7 +160,7 @@ class HoldingOutbox:
             held = (
                 Message(row_id, draft.kind, draft.topic or draft.kind, draft.payload, draft.retain)
                 for row_id, draft in self._held.items()
-                if row_id not in hidden and draft.kind not in kinds_left_out and self._may_be_sent(draft)
+                if row_id not in hidden and draft.kind not in kinds_left_out
             )
             return [*found, *islice(held, limit - len(found))]
 
@@ -240,11 +256,21 @@ class HoldingOutbox:
         else:
             self._do(disk.probe)  # a read-only file opens too, and the first label would get a number of its session
 
-    def _hold(self, drafts: Sequence[Draft]) -> None:
-        for draft in drafts:
-            self._held[next(self._held_ids)] = draft
+    def _identify_in_memory(self, kind: str) -> Identity:
+        self._last[self._memory_session, kind] += 1
+        return Identity(self._memory_session, self._last[self._memory_session, kind])
+
+    def _is_on_disk(self, kind: str, identity: Identity) -> bool:
+        """Whether a number can never be given again."""
+        session = self._disk.session if self._disk else ""
+        return identity.session != session or identity.seq <= self._secured[kind]
+
+    def _hold(self, drafts: Sequence[Draft]) -> list[int]:
+        row_ids = [next(self._held_ids) for _ in drafts]
+        self._held |= dict(zip(row_ids, drafts, strict=True))
         for row_id in list(self._too_many()):
             self._lose(row_id)
+        return row_ids
 
     def _too_many(self) -> Iterator[int]:
         n_over = len(self._held) - self._max_held
@@ -263,29 +289,25 @@ class HoldingOutbox:
 
     def _flush(self) -> bool:
         """Bring to the disk what is held; the second try is after room was made."""
-        if self._disk is None:
+        disk = self._disk
+        if disk is None:
             return False
-        if not self._held or self._do(self._commit_held):
+        if not self._held or self._do(lambda: self._commit_held(disk)):
             return True
         self._make_room()
-        return self._do(self._commit_held)
+        return self._do(lambda: self._commit_held(disk))
 
-    def _commit_held(self) -> None:
-        assert self._disk is not None  # noqa: S101
+    def _commit_held(self, disk: Outbox) -> None:
         unreported = list(self._unreported)
 
         def note_lost(connection: sqlite3.Connection) -> None:
             for gone in unreported:
                 rows.note_evicted(connection, gone)
 
-        row_ids = self._disk.put(*self._held.values(), together_with=note_lost)
+        row_ids = disk.put(*self._held.values(), together_with=note_lost)
         self._moved |= dict(zip(self._held, row_ids, strict=True))
         self._held.clear()
         del self._unreported[: len(unreported)]
-
-    def _may_be_sent(self, draft: Draft) -> bool:
-        """Whether a message may leave from memory: one whose number the disk may give again may not."""
-        return draft.identity is None or self._disk is None or draft.identity.session != self._disk.session
 
     def _book(self, draft: Draft) -> None:
         """Note a label that was published without having been on the disk."""
