@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sonyc_contract.settings import Settings
-from sonyc_trainer.errors import DatasetError, StageError
+from sonyc_trainer.errors import DatasetError, EmbeddingError, StageError
 from sonyc_trainer.folder import INPUTS, StudyFolder, open_folder
 from sonyc_trainer.pipeline import MODULES, StageOutcome, finished, run_stage, run_study
 from sonyc_trainer.stages import Stage
@@ -141,6 +141,18 @@ def test_second_run_in_the_same_folder_is_refused(folder: StudyFolder) -> None:
         other.stdin.close()
         other.wait(20)
     assert kept(run_study(folder, QUIET, until=Stage.DATASET)) == {"dataset": True}
+
+
+@pytest.mark.parametrize("is_variant", [False, True])
+def test_missing_weights_of_openl3_are_noticed_before_anything_is_coded(folder: StudyFolder, is_variant: bool) -> None:
+    """Whether it is the package or its weights that are missing where this runs."""
+    embedding = {"kind": "openl3", "weights": "/nowhere/weights.h5"}
+    compared = [{"name": "openl3", "embedding": embedding}]
+    study = with_settings(folder, **({"compare": compared} if is_variant else {"embedding": embedding}))
+    with pytest.raises(EmbeddingError, match="openl3"):
+        run_study(study, QUIET)
+    assert not folder.of(Stage.SELECT).exists()
+    run_study(study, QUIET, until=Stage.SELECT)
 
 
 def test_folder_of_another_study_is_left_alone(folder: StudyFolder) -> None:

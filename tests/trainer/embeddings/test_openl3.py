@@ -119,7 +119,8 @@ def test_missing_weights_say_where_to_get_them(
     openl3: None, tmp_path: Path, tensorflow_pool: Executor, content_type: str, input_repr: str
 ) -> None:
     address = f"https://github.com/marl/openl3/raw/models/openl3_audio_{input_repr}_{content_type}-v0_4_0.h5.gz"
-    with pytest.raises(EmbeddingError, match=f"missing.h5: no weights of openl3: get {address} .*--openl3-weights"):
+    said = f"missing.h5: no weights of openl3: get {address} .*--openl3-weights .*SHA-256: none is published"
+    with pytest.raises(EmbeddingError, match=said):
         make(
             tmp_path,
             tensorflow_pool,

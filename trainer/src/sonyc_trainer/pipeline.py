@@ -79,6 +79,8 @@ def run_study(
     outcomes = []
     with folder.locked():
         folder.claim()
+        if Stage.PRETRAIN in wanted:
+            _check_files(folder)
         for stage in wanted:
             if stage is Stage.COMPARE:
                 outcomes += _variants(folder, context, on_stage)
@@ -120,6 +122,15 @@ def run_embeddings(folder: StudyFolder, context: StageContext, *, on_stage: List
     run_study(folder, context, until=Stage.EMBED, on_stage=on_stage)
     with folder.locked():
         _variants(folder, context, on_stage, until=Stage.EMBED)
+
+
+def _check_files(folder: StudyFolder) -> None:
+    from sonyc_trainer.embeddings.registry import check_files
+
+    needed = [folder.variants()[comparison.name] for comparison in folder.study.compare if not comparison.optional]
+    for one in [folder, *needed]:
+        if not one.is_done(Stage.PRETRAIN):
+            check_files(one.study.embedding)
 
 
 def _variants(

@@ -50,7 +50,7 @@ class OpenL3Embedding:
             EmbeddingError: the package or the weight file is missing, or the file holds other weights than it should.
         """
         openl3 = self.settings.openl3
-        path = _weights_path(self.settings)
+        path = weights_path(self.settings)
         weights = _read(path, self.settings)
         log = folder.of(Stage.PRETRAIN) / "tensorflow.log"
         work = partial(convert_weights, name=str(path), input_repr=openl3.input_repr, size=openl3.size, log=log)
@@ -100,8 +100,12 @@ def convert_weights(weights: bytes, *, name: str, input_repr: str, size: int, lo
         return to_ncnn(model)
 
 
-def _weights_path(settings: EmbeddingSettings) -> Path:
-    """Choose the file that is named, else the package's own."""
+def weights_path(settings: EmbeddingSettings) -> Path:
+    """Choose the file that is named, else the package's own.
+
+    Raises:
+        EmbeddingError: the package or the file is missing, or the file's name says that it is another network's.
+    """
     package = importlib.util.find_spec("openl3")
     if package is None or package.origin is None:
         raise EmbeddingError(
@@ -112,7 +116,10 @@ def _weights_path(settings: EmbeddingSettings) -> Path:
     path = settings.weights or own
     if not path.is_file() or path.stat().st_size == 0:  # `make openl3` leaves empty files where GitHub is out of reach
         url = WEIGHTS_URL.format(input=openl3.input_repr, content=openl3.content_type)
-        raise EmbeddingError(f"{path}: no weights of openl3: get {url} and give it with --openl3-weights")
+        digest = settings.weights_sha256 or "none is published; [embedding] weights_sha256 holds a file to yours"
+        raise EmbeddingError(
+            f"{path}: no weights of openl3: get {url} and give it with --openl3-weights (SHA-256: {digest})"
+        )
     named = _PUBLISHED_NAME.search(path.name)
     if named and named.groups() != (openl3.input_repr, openl3.content_type):
         raise EmbeddingError(

@@ -7,8 +7,8 @@ from sonyc_trainer.embeddings.compact import CompactEmbedding
 from sonyc_trainer.embeddings.edgel3 import EdgeL3Embedding
 from sonyc_trainer.embeddings.embedding import EmbeddingSource
 from sonyc_trainer.embeddings.given import BundledEmbedding, LogMelStatistics, TfliteEmbedding
-from sonyc_trainer.embeddings.openl3 import OpenL3Embedding
-from sonyc_trainer.study import Study
+from sonyc_trainer.embeddings.openl3 import OpenL3Embedding, weights_path
+from sonyc_trainer.study import EmbeddingSettings, Study
 
 
 def _compact(study: Study) -> EmbeddingSource:
@@ -46,3 +46,13 @@ SOURCES: Final[dict[str, Callable[[Study], EmbeddingSource]]] = {
 def source_for(study: Study) -> EmbeddingSource:
     """Choose the source that `[embedding]` names."""
     return SOURCES[study.embedding.kind.partition(":")[0]](study)
+
+
+def check_files(settings: EmbeddingSettings) -> None:
+    """Look for what reading the study did not: hours later, when it is needed, would be late to say that it is missing.
+
+    Raises:
+        EmbeddingError: openl3, or its weights, are not there.
+    """
+    if settings.kind == "openl3":
+        weights_path(settings)
