@@ -266,10 +266,9 @@ def test_levels_of_a_minute_say_how_much_of_it_came(make_bench: Callable[..., Be
         bench.source.opened.write(tone)
     bench.source.stop()
     bench.finish()
-    labels = [label for label in bench.labels if label["schema"] == "sonyc.label/1"]
-    minutes = [minute for minute in bench.labels if minute["schema"] == "sonyc.spl/1"]
-    assert len(labels) == 6
-    assert all(label["sound_level"]["levels"]["laeq"] == level for label in labels)
+    minutes = [json.loads(payload) for payload in bench.messenger.payloads_of("spl")]
+    assert len(bench.labels) == 6
+    assert all(label["sound_level"]["levels"]["laeq"] == level for label in bench.labels)
     assert [(minute["sample_index"], minute["covered_s"]) for minute in minutes] == [(0, 10), (60 * RATE_HZ, 2)]
     assert all(minute["levels"]["lafmax"] == level for minute in minutes)
 
