@@ -215,7 +215,7 @@ def test_killed_agent_loses_no_label_and_repeats_no_number(
 def waiting_payloads(agent: AgentProcess) -> set[bytes]:
     """What a dead agent's outbox holds, read as its next run will."""
     connection = sqlite3.connect(agent.folder / "state" / "outbox.sqlite")
-    rows = connection.execute("SELECT payload FROM message").fetchall()
+    rows = connection.execute("SELECT payload FROM message WHERE kind = 'label'").fetchall()
     connection.close()
     return {payload for (payload,) in rows}
 
