@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,19 @@ def test_in_words(node: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["covered"] == "97.2 %"
     assert lines["lost"] == "1.01 h (device-overflow 1.01 h)"
-    assert lines["undated"] == "0.02 h more, by a clock that was never set"
+    assert lines["undated"] == ("0.02 h more, by a clock that was never set; if it was right, 97.2 % was covered")
+
+
+def test_machine_without_a_time_server_covers_what_its_clock_says(tmp_path: Path) -> None:
+    books = Books("ab" * 8)
+    path = tmp_path / "outbox.sqlite"
+    outbox = Outbox(path, Bounds(10, 10_000, 1e9), books=books, now_s=lambda: 1.8e9)
+    books.add(Span("ab" * 8, 0.0, MAY.timestamp(), False, 4 * HOUR_S), CAPTURED)
+    books.add(Span("cd" * 8, 0.0, MAY.timestamp(), True, HOUR_S), CAPTURED)  # the same hour, by a clock that was set
+    outbox.write(lambda _connection: None)
+    coverage = read_coverage(path, from_utc=MAY, until_utc=MAY + timedelta(hours=8), now=JUNE)
+    assert (coverage.share, coverage.share_with_undated, coverage.undated_s) == (1 / 8, 4 / 8, 4 * HOUR_S)
+    outbox.close()
 
 
 @pytest.mark.parametrize("text", ["May", "2026", "2026-13", "2026-02-30", "2026-05-01T25", "2026-05-01 12:00"])

@@ -80,7 +80,7 @@ class HealthReport:
             run=parts.facts.run,
             utc=parts.clock.utc(),
             clock=parts.clock.quality(),
-            run_s=self.run_s,
+            run_s=round(self.run_s, 3),
             agent_version=sonyc_device.__version__,
             runtime=self._runtime,
             bundle=parts.classifier.bundle.digest,
@@ -100,9 +100,9 @@ class HealthReport:
     def _capture(self) -> CaptureHealth:
         counters, rate_hz = self._parts.counters, self._parts.facts.rate_hz
         return CaptureHealth(
-            captured_s=counters.samples_captured / rate_hz,
-            lost_s=counters.samples_lost / rate_hz,
-            unscheduled_s=counters.samples_paused / rate_hz,
+            captured_s=round(counters.samples_captured / rate_hz, 3),
+            lost_s=round(counters.samples_lost / rate_hz, 3),
+            unscheduled_s=round(counters.samples_paused / rate_hz, 3),
             gaps=counters.gaps,
             clips_shed=counters.clips_shed,
             schedule=self._parts.plan.schedule_state,
@@ -131,14 +131,14 @@ class HealthReport:
         )
 
     def _queues(self) -> QueueHealth:
-        outbox = self._parts.outbox
+        outbox, oldest_s, lag_s = self._parts.outbox, self._parts.outbox.oldest_s(), self._pipeline.lag_s
         return QueueHealth(
             messages=outbox.n_rows,
             n_bytes=outbox.counts.n_bytes,
-            oldest_s=outbox.oldest_s(),
+            oldest_s=None if oldest_s is None else round(oldest_s, 3),
             in_memory=outbox.n_held,
             clips=self._pipeline.n_waiting_clips,
-            lag_s=self._pipeline.lag_s,
+            lag_s=None if lag_s is None else round(lag_s, 3),
         )
 
     def _broker(self) -> BrokerHealth:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sonyc_contract.commands import MAX_COMMAND_BYTES
 from sonyc_device.errors import MessengerError
 from sonyc_device.messaging.messenger import Acknowledged, Event, Lost, Received, Refused, Will
 from sonyc_device.messaging.mqtt import Login, MqttMessenger
@@ -245,6 +246,8 @@ def test_commands_arrive_in_both_versions(is_old: bool, mosquitto: Mosquitto, tm
         assert first == {Acknowledged(ticket), Received(topic, b"kept", retained=True)}
         sender.publish(topic, b"now", retain=False)
         assert events.get(timeout=10) == Received(topic, b"now", retained=False)
+        sender.publish(topic, bytes(200_000))
+        assert events.get(timeout=10) == Received(topic, bytes(MAX_COMMAND_BYTES + 1), retained=False)
         link.close()
 
 

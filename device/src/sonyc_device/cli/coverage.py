@@ -54,6 +54,7 @@ def _document(coverage: "Coverage") -> dict[str, object]:
         "from_utc": _time(coverage.from_utc),
         "until_utc": _time(coverage.until_utc),
         "covered": coverage.share,
+        "covered_with_undated": coverage.share_with_undated,
         "span_s": coverage.span_s,
         **{f"{what}_s": coverage.total_s(f"{what}_s") for what in _WHAT},
         "lost_s": coverage.lost_s,
@@ -67,19 +68,26 @@ _WHAT = ("captured", "unscheduled", "classified", "stored", "published")
 
 
 def _in_words(coverage: "Coverage") -> dict[str, object]:
-    share, lost = coverage.share, coverage.lost_s
+    lost = coverage.lost_s
     causes = ", ".join(f"{cause} {_hours(seconds)}" for cause, seconds in lost.items())
     words: dict[str, object] = {
         "from": _time(coverage.from_utc),
         "to": _time(coverage.until_utc),
-        "covered": "nothing was to be recorded" if share is None else f"{100 * share:.1f} %",
+        "covered": _share(coverage.share),
         **{what: _hours(coverage.total_s(f"{what}_s")) for what in _WHAT},
         "lost": _hours(sum(lost.values())) + (f" ({causes})" if causes else ""),
         "off": _hours(coverage.off_s),
     }
     if coverage.undated_s:
-        words["undated"] = f"{_hours(coverage.undated_s)} more, by a clock that was never set"
+        words["undated"] = (
+            f"{_hours(coverage.undated_s)} more, by a clock that was never set; if it was right, "
+            f"{_share(coverage.share_with_undated)} was covered"
+        )
     return words
+
+
+def _share(share: float | None) -> str:
+    return "nothing was to be recorded" if share is None else f"{100 * share:.1f} %"
 
 
 def _hours(seconds: float) -> str:

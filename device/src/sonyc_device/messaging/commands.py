@@ -221,7 +221,7 @@ def _parse(operation: str, payload: bytes) -> Command:
     if operation not in list(Operation):
         raise ConfigError(f"unknown command '{operation}': there are {', '.join(Operation)}")
     if len(payload) > MAX_COMMAND_BYTES:
-        raise ConfigError(f"{len(payload)} bytes are too many for a command: at most {MAX_COMMAND_BYTES}")
+        raise ConfigError(f"a command has at most {MAX_COMMAND_BYTES} bytes")
     try:
         return COMMANDS[Operation(operation)].model_validate_json(payload, strict=True)
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """Says how much of a span of time a node covered, from the books in its state folder."""
 
 import sqlite3
-from collections import Counter
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,9 +43,10 @@ class Coverage:
     @property
     def lost_s(self) -> dict[str, float]:
         """What was lost, by cause."""
-        lost: Counter[str] = Counter()
+        lost: dict[str, float] = defaultdict(float)
         for hour in self._dated:
-            lost.update(hour.lost_s)
+            for cause, seconds in hour.lost_s.items():
+                lost[cause] += seconds
         return {cause: round(seconds, 3) for cause, seconds in sorted(lost.items())}
 
     @property
@@ -62,8 +63,19 @@ class Coverage:
     @property
     def share(self) -> float | None:
         """The share that was captured of what was to be recorded, at most 1; None where nothing was to be."""
+        return self._share_of(self.total_s("captured_s"))
+
+    @property
+    def share_with_undated(self) -> float | None:
+        """The share if a clock that was never set was right, as that of a machine without a time server may be."""
+        by_hour: dict[datetime, float] = defaultdict(float)
+        for hour in self.hours:
+            by_hour[hour.start_utc] += hour.captured_s
+        return self._share_of(sum(min(_HOUR.total_seconds(), seconds) for seconds in by_hour.values()))
+
+    def _share_of(self, seconds: float) -> float | None:
         wanted_s = self.span_s - self.total_s("unscheduled_s")
-        return None if wanted_s <= 0 else min(1.0, self.total_s("captured_s") / wanted_s)
+        return None if wanted_s <= 0 else min(1.0, seconds / wanted_s)
 
     @property
     def _dated(self) -> list[Hour]:

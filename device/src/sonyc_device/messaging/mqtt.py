@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from sonyc_contract.commands import MAX_COMMAND_BYTES
 from sonyc_contract.errors import ConfigError
 from sonyc_device.errors import MessengerError
 from sonyc_device.messaging.messenger import Acknowledged, Event, Link, Lost, Received, Refused, Will
@@ -237,7 +238,8 @@ class _PahoLink:
         self._deliver(Acknowledged(mid) if refusal is None else Refused(mid, refusal))
 
     def _on_message(self, _client: "Client", _data: Any, message: "MQTTMessage") -> None:
-        self._deliver(Received(message.topic, bytes(message.payload), message.retain))
+        payload = bytes(message.payload[: MAX_COMMAND_BYTES + 1])  # one more shows that it was too long
+        self._deliver(Received(message.topic, payload, message.retain))
 
 
 _UNSUPPORTED_VERSION = "Unsupported protocol version"
