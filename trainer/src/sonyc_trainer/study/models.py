@@ -32,11 +32,12 @@ class EmbeddingSettings(Settings):
     """Which embedding, and how a clip's windows become one label."""
 
     kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|log-mel|tflite:.+)$")
-    """`compact` is trained in the run; `openl3`, `edgel3-sea` and `tflite:PATH`, such as YAMNet, are given. `log-mel` is
-    none: mean and standard deviation of mel bands, which every embedding has to be better than."""
+    """`compact` is trained in the run; `openl3`, `edgel3-sea` and `tflite:PATH`, such as YAMNet, are given; `log-mel` is
+    no model: mean and standard deviation of mel bands, which every embedding has to be better than."""
     weights: Path | None = None
     """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
-    `.h5` or `.h5.gz`, or those that are published, which are fetched. `openl3`: its weights in the same forms, or those that came with the package."""
+    `.h5` or `.h5.gz`, or those that are published, which are fetched. `openl3`: its weights in the same forms, or those
+    that came with the package."""
     weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """`openl3`: what the digest of the file must be."""
     openl3: OpenL3Settings = OpenL3Settings()
