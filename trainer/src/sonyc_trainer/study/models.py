@@ -32,8 +32,8 @@ class EmbeddingSettings(Settings):
     """Which embedding, and how a clip's windows become one label."""
 
     kind: str = Field(default="compact", pattern=r"^(compact|openl3|edgel3-sea|log-mel|tflite:.+)$")
-    """`compact` is trained in the run; `openl3`, `edgel3-sea` and `tflite:PATH`, such as YAMNet, are given; `log-mel` is
-    no model: mean and standard deviation of mel bands, which every embedding has to be better than."""
+    """`compact` is trained in the run; `openl3`, `edgel3-sea` and `tflite:PATH`, such as YAMNet, are given. `log-mel`
+    is no model: mean and standard deviation of mel bands, which every embedding has to be better than."""
     weights: Path | None = None
     """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
     `.h5` or `.h5.gz`, or those that are published, which are fetched. `openl3`: its weights in the same forms, or those
