@@ -64,5 +64,11 @@ def test_importing_pulls_in_nothing_heavy(modules: str) -> None:
     assert not done.stderr
 
 
+def test_nodes_command_line_waits_for_neither_numpy_nor_pydantic() -> None:
+    code = "import sys, sonyc_device.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "pydantic"} & set(done.stdout.split())
+
+
 def _imports(repository: Path, package: str) -> list[Import]:
     return imports_of(repository / SOURCES[package], package)

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from sonyc_contract.errors import AudioError
-from sonyc_contract.messages import BANDS_HZ
 from sonyc_device.cli.output import FAILURE, OK, add_config, add_json, fail, report, seconds
 
 if TYPE_CHECKING:
@@ -156,6 +154,8 @@ def _print_second(path: Path, number: int, figures: "Figures", *, as_json: bool)
 
 
 def _print_total(path: Path, facts: dict[str, object], figures: "Figures", *, as_json: bool) -> None:
+    from sonyc_contract.messages import BANDS_HZ
+
     if as_json:
         print(json.dumps({"file": str(path), **facts, **_document(figures)}), flush=True)
         return
@@ -170,6 +170,8 @@ def _print_total(path: Path, facts: dict[str, object], figures: "Figures", *, as
 
 
 def _document(figures: "Figures") -> dict[str, object]:
+    from sonyc_contract.messages import BANDS_HZ
+
     levels = {name: round(getattr(figures, name), 2) for name in _NAMES}
     bands = {f"{mid_hz:g}": round(level, 2) for mid_hz, level in zip(BANDS_HZ, figures.bands, strict=False)}
     return {"covered_s": round(figures.covered_s, 3), **levels, "bands": bands}
@@ -233,6 +235,8 @@ def _count(text: str) -> int:
 
 
 def _rate(text: str) -> int:
+    from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
+
     try:
         value = int(text)
     except ValueError:

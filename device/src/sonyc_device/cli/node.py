@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -54,6 +55,8 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # NumPy's thread pool spins between calls: measured with sound levels on, 3.9 % of a core for nothing.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from sonyc_device.assembly import open_agent
     from sonyc_device.config import load_config
     from sonyc_device.logs import log_to_stderr, native_output_logged
