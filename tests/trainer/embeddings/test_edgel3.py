@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import subprocess
+import sys
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from sonyc_contract.audio import read_audio, resample
 from sonyc_contract.codec import round_trip
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import InputLayout
+from sonyc_contract.runtime import Runtime, open_interpreter
 from sonyc_trainer.embeddings.edgel3 import PUBLISHED, PUBLISHED_SHA256, EdgeL3Embedding
 from sonyc_trainer.embeddings.embedding import Embedding
 from sonyc_trainer.embeddings.registry import source_for
@@ -109,3 +112,32 @@ def test_other_files_are_refused(tmp_path: Path, tensorflow_pool: Executor) -> N
         (tmp_path / f"of-{name}").mkdir()
         with pytest.raises(EmbeddingError, match=rf"{name}: not the weights of edgel3-sea"):
             make(tmp_path / f"of-{name}", tmp_path / name, tensorflow_pool)
+
+
+@pytest.mark.slow
+def test_conversion_for_the_benchmark(
+    weights: Path, tmp_path: Path, runtime: Runtime, tensorflow_pool: Executor
+) -> None:
+    out = tmp_path / "sea.tflite"
+    done = _convert(weights, out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{out}: {out.stat().st_size} bytes\n"
+    interpreter = open_interpreter(out.read_bytes(), runtime=runtime)
+    assert (interpreter.input_shape, interpreter.output_shape) == ((64, 50, 1), (64,))
+    windows = np.random.default_rng(1).uniform(-80, 0, (3, 64, 50, 1)).astype(np.float32)
+    ours = open_interpreter(make(tmp_path, weights, tensorflow_pool).model, runtime=runtime)
+    np.testing.assert_allclose(interpreter.run(windows), ours.run(windows), rtol=1e-5)
+
+
+def test_conversion_of_something_else_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "other.h5").write_bytes(b"not weights")
+    done = _convert(tmp_path / "other.h5", tmp_path / "sea.tflite")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"sonyc-trainer: {tmp_path / 'other.h5'}: not the weights of edgel3-sea")
+    assert not (tmp_path / "sea.tflite").exists()
+
+
+def _convert(weights: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("sonyc-trainer")), "convert-sea", str(weights), "--out", str(out)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -243,6 +243,24 @@ def embeddings(
         print(path)
 
 
+@app.command("convert-sea")
+def convert_sea(
+    weights: Annotated[Path, typer.Argument(metavar="FILE", help="EdgeL3's .h5 or .h5.gz.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The TFLite file.", show_default=False)],
+) -> None:
+    """Convert the Keras weights of EdgeL3's SEA, 64 numbers, to TFLite.
+
+    It takes windows of 1 s of front end edgel3-sea, [64, 50, 1].
+    """
+    from sonyc_contract.files import write_whole
+    from sonyc_trainer.embeddings.edgel3 import convert_weights
+    from sonyc_trainer.quiet import NOWHERE
+
+    network, _ = convert_weights(weights, log=NOWHERE)
+    write_whole(out, network)
+    print(f"{out}: {len(network)} bytes")
+
+
 @app.command()
 def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     study: StudyArgument,
