@@ -13,6 +13,7 @@ from sonyc_contract.messages import LabelEvent, Message, MinuteLevel
 from sonyc_contract.reports import Completeness, NodeHealth, NodeState, Presence
 from sonyc_device.messaging.books import CAPTURED, Books, Span
 from sonyc_device.messaging.outbox import Bounds, Outbox
+from sonyc_device.messaging.tls import TlsFiles, tls_context
 from support.agents import AgentProcess
 from support.broker import Mosquitto, free_port
 from support.certificates import Authority
@@ -212,33 +213,48 @@ def test_commands_are_not_heard_where_they_are_switched_off(
         assert {label["level"] for label in ear.heard("label")} == {"v5"}
 
 
-def test_fleet_over_tls_with_names_from_certificates(make_agent: Callable[..., AgentProcess], tmp_path: Path) -> None:
+@pytest.fixture
+def documented_broker(tmp_path: Path, repository: Path) -> Iterator[tuple[Mosquitto, Authority]]:
+    """A mosquitto with the settings and the rules that docs/broker.md gives."""
     require_system("mosquitto")
-    authority = Authority(tmp_path / "certificates")
-    server, own = authority.issue("broker", host="127.0.0.1"), authority.issue("node-1")
-    rules = tmp_path / "acl"
-    rules.write_text(
-        "user collector\ntopic read sonyc/#\npattern write sonyc/v1/%u/#\npattern read sonyc/v1/%u/cmd/#\n"
-    )
-    rules.chmod(0o600)
-    plain_port = free_port()
-    settings = [
-        *(f"cafile {authority.certificate}", f"certfile {server.certificate}", f"keyfile {server.key}"),
-        *("require_certificate true", "use_identity_as_username true", f"acl_file {rules}", "allow_anonymous true"),
-        *("per_listener_settings false", f"listener {plain_port} 127.0.0.1"),
-    ]
-    broker = Mosquitto(tmp_path / "broker", settings)
+    authority, folder = Authority(tmp_path / "certificates", "ca"), tmp_path / "certificates"
+    authority.issue("broker", host="127.0.0.1")
+    blocks = re.findall(r"^```\n# (\S+)\n(.*?)^```", (repository / "docs" / "broker.md").read_text(), re.M | re.S)
+    (_, settings), (rules_path, rules) = blocks
+    (folder / "acl").write_text(rules)
+    (folder / "acl").chmod(0o600)
+    lines = settings.replace(str(Path(rules_path).parent), str(folder)).splitlines()
+    taken_care_of = (
+        "listener",
+        "persistence",
+        "max_queued_messages",
+    )  # a port of the test's own, a folder for its state
+    broker = Mosquitto(tmp_path / "broker", [line for line in lines if not line.startswith(taken_care_of)])
     broker.start()
+    yield broker, authority
+    broker.stop()
+
+
+def test_fleet_over_tls_as_it_is_documented(
+    make_agent: Callable[..., AgentProcess], documented_broker: tuple[Mosquitto, Authority]
+) -> None:
+    broker, authority = documented_broker
+    own, collector = authority.issue("node-1"), authority.issue("collector")
     files = {"ca_file": authority.certificate, "certificate_file": own.certificate, "key_file": own.key}
     tls = {"enabled": True, **{key: str(path) for key, path in files.items()}}
     agent = make_agent(broker.port, mqtt={"tls": tls})
-    with Ear(plain_port, f"{NODE}/#", username="collector") as ear:
+    context = tls_context(TlsFiles(authority.certificate, collector.certificate, collector.key))
+    with Ear(broker.port, f"{NODE}/#", tls=context) as ear:
         agent.start()
         ear.wait("label", 5)
-        (health, *_) = (NodeHealth.model_validate(one) for one in ear.wait("health"))
+        ear.publish(f"{NODE}/cmd/set-level/1", b'{"level": "v9"}')
+        (answer,) = ear.wait("cmd/set-level/1/ack")
+        health = NodeHealth.model_validate(ear.wait("health")[-1])
         assert agent.terminate() == 0
-    broker.stop()
+        assert [one["state"] for one in ear.wait("state", 3)] == ["online", "online", "offline"]
+    assert answer["result"] == "applied"
     assert health.broker.certificate_expires_utc is not None
+    assert health.broker.refused == ()
     assert "u'node-1'" in broker.log.read_text()
     assert agent.summary["labels_waiting"] == 0
 

@@ -1,5 +1,6 @@
 """A subscriber that keeps what it receives."""
 
+import ssl
 import threading
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,7 +19,7 @@ class Subscriber:
     protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311
     messages: list[MQTTMessage] = field(default_factory=list)
     client_id: str = "subscriber"
-    username: str = ""
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -26,8 +27,8 @@ class Subscriber:
         self._client = Client(
             CallbackAPIVersion.VERSION2, client_id=self.client_id, clean_session=False, protocol=self.protocol
         )
-        if self.username:
-            self._client.username_pw_set(self.username)
+        if self.tls is not None:
+            self._client.tls_set_context(self.tls)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
