@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,18 +41,20 @@ class AgentProcess:
         folder: Where all of it lies.
         tables: The configuration; paths in it are meant from `folder`.
         environment: Its environment.
+        python: What starts Python.
     """
 
     folder: Path
     tables: Tables
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    python: Sequence[str] = (sys.executable,)
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self, *arguments: str) -> None:
         """Start it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = write_toml(self.folder / "node.toml", {"node_id": "node-1", "state_folder": "state", **self.tables})
-        command = [sys.executable, "-m", "sonyc_device", "run", "--config", str(config), *arguments]
+        command = [*self.python, "-m", "sonyc_device", "run", "--config", str(config), *arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, env=self.environment)
 
