@@ -34,14 +34,20 @@ lock() {
     echo "lock: $file has $(grep -c == "$file") packages"
 }
 
+# What an extra of one of our distributions asks for: extra FOLDER NAME
+extra() {
+    "${PYTHON:-python3.11}" -c 'import sys, tomllib
+project = tomllib.load(open(sys.argv[1] + "/pyproject.toml", "rb"))["project"]
+print(*project["optional-dependencies"][sys.argv[2]], sep="\n")' "$@"
+}
+
 platform=x86_64-manylinux_2_34 # tflite-runtime's and ai-edge-litert's newest tag; Debian 12 has glibc 2.36
 printf '%s\n' '-e ./device[litert,tflite,node]' '-e ./trainer[dask]' '-e ./tools[demo]' |
     lock trainer-py311.lock 3.11 "$platform" --only-binary :all: --group build
 printf '%s\n' '-c trainer-py311.lock' |
     lock dev-py311.lock 3.11 "$platform" --group dev
 # What openl3 needs beside what is installed anyway; openl3 itself is in no lock, because its build downloads weights.
-{ printf '%s\n' '-c trainer-py311.lock' '-c dev-py311.lock' && "${PYTHON:-python3.11}" -c 'import tomllib
-print(*tomllib.load(open("trainer/pyproject.toml", "rb"))["project"]["optional-dependencies"]["openl3"], sep="\n")'; } |
+{ printf '%s\n' '-c trainer-py311.lock' '-c dev-py311.lock' && extra trainer openl3; } |
     lock openl3-py311.lock 3.11 "$platform"
 
 for python in 3.11 3.13; do
@@ -50,5 +56,8 @@ for python in 3.11 3.13; do
             lock "node-py${python/./}-$machine.lock" "$python" "$machine-manylinux_2_34" --only-binary :all:
     done
 done
+# The other runtime and the NumPy it needs, which `make test-arm` puts before the node's packages.
+{ echo '-c trainer-py311.lock' && extra device tflite; } |
+    lock arm-tflite-py311.lock 3.11 aarch64-manylinux_2_34 --only-binary :all:
 printf '%s\n' '-c node-py311-x86_64.lock' |
     lock node-test-py311.lock 3.11 "$platform" --only-binary :all: --group test

@@ -18,7 +18,7 @@ ASKED = {
     "node-py313-aarch64.lock": NODE,
     "node-py313-x86_64.lock": NODE,
 }
-EXTRAS = {"openl3-py311.lock": ("trainer", "openl3")}
+EXTRAS = {"openl3-py311.lock": ("trainer", "openl3"), "arm-tflite-py311.lock": ("device", "tflite")}
 GROUPS = {"dev-py311.lock": "dev", "node-test-py311.lock": "test"}
 
 _PIN = re.compile(r"([a-z0-9.-]+)==(\S+)( ; \S.*)? \\")
