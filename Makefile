@@ -25,7 +25,7 @@ define make_venv
 	@$(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: help setup openl3 demo system-packages test test-all test-slow test-faults test-faults-long soak bench-trainer bench-level check lock schemas clean
+.PHONY: help setup openl3 demo system-packages test test-all test-slow test-faults test-faults-long test-arm soak bench-trainer bench-level check lock schemas clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,9 @@ test-faults: setup system-packages ## the fault suite in its short form, some fi
 test-faults-long: setup system-packages ## the fault suite with all its figures: 200 kills, a day's memory; an hour
 	@SONYC_FAULTS=long $(BIN)/python -m pytest --durations=20 tests/faults < /dev/null
 
+test-arm: .venv/.dev .arm/.made ## the agent on the node's aarch64 wheels under qemu: function, not speed; some two minutes
+	@tools/run-tests.sh arm
+
 soak: setup system-packages ## run the agent at real time and measure it: make soak MINUTES=30 (LEVELS=yes: with sound levels)
 	@PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),30) $(if $(LEVELS),--levels)
 
@@ -80,8 +83,8 @@ schemas: .venv/.own ## write the JSON Schemas of messages and of the node's conf
 	@$(BIN)/python -m sonyc_device.config_schema firmware_config/node.schema.json
 	@$(BIN)/python -m sonyc_trainer.study.reference docs/study.md
 
-clean: ## remove both environments and all caches; what studies wrote to out/ stays
-	@rm -rf .venv .venv-node .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove all environments and caches; what studies wrote to out/ stays
+	@rm -rf .venv .venv-node .arm .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@rm -rf {device,trainer,tools}/{build,dist} {device,trainer,tools}/src/*.egg-info
 	@find device trainer tools tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -116,4 +119,8 @@ clean: ## remove both environments and all caches; what studies wrote to out/ st
 # After .venv's own packages: both write the same egg-info.
 .venv-node/.own: .venv-node/.locked device/pyproject.toml | .venv/.own
 	@$(NODE_BIN)/python -m pip $(INSTALL_OWN) -e device
+	@touch $@
+
+.arm/.made: node-py311-aarch64.lock arm-tflite-py311.lock tools/arm-root.sh | .venv/.dev system-packages
+	@PYTHON=$(BIN)/python tools/arm-root.sh .arm
 	@touch $@

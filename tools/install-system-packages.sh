@@ -10,6 +10,7 @@ packages=(
     chromium chromium-driver fonts-dejavu-core                    # a study's report in a real browser
     systemd strace                                                # the service's unit, and whether it permits enough
     e2fsprogs                                                     # a card that fails under a running agent
+    qemu-user-static                                              # the node's aarch64 wheels on this machine
 )
 [[ $(uname -m) != aarch64 ]] || packages+=(libatomic1) # pedalboard's wheel links it there
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Run tiers of the tests, `fast` and `slow`, and say at the end how each went. Needs both environments.
+# Run tiers of the tests, `fast`, `slow` and `arm`, and say at the end how each went. Needs both environments.
 #
 # The fast tier runs in .venv, and the contract's and the device's part again in .venv-node: NumPy 2, no TensorFlow.
+# The tests of `arm` run in .venv, and what they start under qemu with what lies in .arm.
 # TEST_SUMMARY names a file that gets the summary too.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -29,8 +30,9 @@ for tier in "$@"; do
             run "fast tier, node's environment" node .venv-node/bin/python -m "not slow" tests/contract tests/device
             ;;
         slow) run "slow tier, trainer's environment" trainer .venv/bin/python -m slow ;;
+        arm) SONYC_ARM_ROOT=$PWD/.arm run "aarch64 wheels under qemu" trainer .venv/bin/python tests/arm ;;
         *)
-            echo "usage: $0 fast|slow..." >&2
+            echo "usage: $0 fast|slow|arm..." >&2
             exit 2
             ;;
     esac
