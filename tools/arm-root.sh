@@ -12,8 +12,11 @@ folder=$(realpath -m "${1:?usage: tools/arm-root.sh FOLDER}")
 python=${PYTHON:-python3.11}
 packages=(python3.11-minimal libpython3.11-stdlib libstdc++6 libportaudio2 libatomic1)
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
 give_up() {
-    [[ ! -s $folder/log ]] || tail -n 15 "$folder/log" >&2
+    tail -n 15 "$log" >&2
     echo "arm-root: $1" >&2
     exit 1
 }
@@ -41,10 +44,10 @@ END
 unpack_packages() {
     local apt=(apt-get --quiet --yes -c "$folder/apt/apt.conf") package
     configure_apt
-    "${apt[@]}" update > "$folder/log" 2>&1 || true # a source that fails is only bad if packages are missing then
+    "${apt[@]}" update > "$log" 2>&1 || true # a source that fails is only bad if packages are missing then
     compgen -G "$folder/apt/lists/*binary-arm64_Packages*" > /dev/null ||
         give_up "no list of arm64 packages could be fetched: is there a network?"
-    "${apt[@]}" --download-only install "${packages[@]}" >> "$folder/log" 2>&1 ||
+    "${apt[@]}" --download-only install "${packages[@]}" >> "$log" 2>&1 ||
         give_up "apt-get could not fetch ${packages[*]}: is there a network, and do this machine's package sources have Python 3.11 for arm64, as those of Debian 12 have?"
     for package in "$folder"/apt/cache/archives/*.deb; do
         dpkg -x "$package" "$folder/debian" || give_up "dpkg could not unpack $package"
@@ -59,7 +62,7 @@ install_wheels() {
         platforms+=(--platform "manylinux_2_${minor}_aarch64")
     done
     "$python" -m pip install -qq --target "$2" --only-binary :all: --python-version 3.11 "${platforms[@]}" \
-        --no-deps --require-hashes -r "$1" > "$folder/log" 2>&1 ||
+        --no-deps --require-hashes -r "$1" > "$log" 2>&1 ||
         give_up "pip could not fetch the aarch64 wheels of $1: is there a network?"
 }
 
@@ -83,6 +86,7 @@ for program in qemu-aarch64-static:qemu-user-static apt-get:apt dpkg:dpkg; do
     command -v "${program%:*}" > /dev/null ||
         give_up "there is no ${program%:*}: it is in Debian's package ${program#*:} (make system-packages)"
 done
+[[ ! -e $folder || -d $folder/debian ]] || give_up "$folder exists, and this program did not make it"
 rm -rf "$folder"
 mkdir -p "$folder/debian"
 echo "arm-root: unpacking Debian's arm64 Python (17 MB to fetch)"
@@ -94,4 +98,3 @@ make_processor cortex-a53 0xd03 fp asimd evtstrm crc32 cpuid                    
 make_processor cortex-a72 0xd08 fp asimd evtstrm crc32 cpuid                              # Pi 4
 make_processor cortex-a76 0xd0b fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp \
     asimdhp cpuid asimdrdm lrcpc dcpop asimddp                                            # Pi 5
-rm -f "$folder/log"
