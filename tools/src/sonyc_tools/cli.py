@@ -45,6 +45,65 @@ def unseal(
     raise typer.Exit(unseal_all(clips, identity, output, as_json=as_json))
 
 
+@app.command()
+def bench(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    bundle: Annotated[
+        list[Path] | None,
+        typer.Option(help="A bundle; may be repeated.  [default: the shipped one]", show_default=False),
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(
+            help="Audio: a folder, a folder per class, or a CSV with columns file,label.  [default: built-in scenes]",
+            show_default=False,
+        ),
+    ] = None,
+    level: Annotated[list[str] | None, typer.Option(help="A level; may be repeated.  [default: the bundle's]")] = None,
+    rate: Annotated[list[int] | None, typer.Option(help="Storage rates beside the bundle's.  [default: 16000]")] = None,
+    runtime: Annotated[list[str] | None, typer.Option(help="litert or tflite.  [default: those installed]")] = None,
+    threads: Annotated[list[int] | None, typer.Option(help="Threads of the runtime.  [default: 1]", min=1)] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds from window to window.  [default: the bundle's]")] = None,
+    card: Annotated[str, typer.Option(help="Size of a card.")] = "64GB",
+    reps: Annotated[int, typer.Option(help="How often everything is repeated.", min=1)] = 20,
+    agent_clips: Annotated[
+        int, typer.Option(help="Clips of 10 s that an agent replays at real time, per level; 0 starts none.", min=0)
+    ] = 3,
+    max_load: Annotated[
+        float, typer.Option(help="Share of the time that coding and recognising may take, over 0.", min=0.0)
+    ] = 0.8,
+    peers: Annotated[Path | None, typer.Option(help="Folder of models to compare with.", show_default=False)] = None,
+    yardstick: Annotated[
+        Path | None,
+        typer.Option(help="Study of `sonyc-trainer yardstick`.  [default: one of the labelled audio]"),
+    ] = None,
+    data: Annotated[list[str] | None, typer.Option(help="NAME=DIR of its datasets; may be repeated.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="NAME=FILE of its models beside the peers'.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of embeddings that its runs share.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every figure to this file.", show_default=False)] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw a PNG file.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
+    paste: Annotated[bool, typer.Option(help="Print a block for a bug report instead.")] = False,
+) -> None:
+    """Measure what levels, bundles, runtimes and other models cost on this machine; under five minutes by default.
+
+    Exit codes: 0, 1 failure, 2 usage, 3 this machine cannot keep up with real time.
+    """
+    from sonyc_tools.bench import options
+    from sonyc_tools.bench.command import Outputs
+    from sonyc_tools.bench.command import bench as run_bench
+
+    if as_json and paste:
+        raise typer.BadParameter("give either --json or --paste")
+    settings = options.parse(
+        options.Given(
+            bundles=bundle or [], audio=audio, levels=level or [], rates_hz=rate, runtimes=runtime or [],
+            threads=threads or [1], hop_s=hop, card=card, n_reps=reps, n_agent_clips=agent_clips, max_load=max_load,
+            peers=peers, study=yardstick, data=data or [], models=model or [], cache=cache,
+        )
+    )  # fmt: skip
+    raise typer.Exit(run_bench(settings, Outputs(as_json=as_json, paste=paste, csv=csv, figure=figure)))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:

@@ -1,6 +1,7 @@
 """The errors of the workstation commands.
 
 ToolsError
+├── BenchError      the benchmark cannot measure what it was asked to
 ├── BrokerError     the demo's embedded broker did not start
 ├── FolderError     a folder for results cannot be used
 ├── KeyFileError    a key file cannot be used
@@ -11,6 +12,10 @@ ToolsError
 
 class ToolsError(Exception):
     """Root of every error of the workstation commands; its message is one line for a person."""
+
+
+class BenchError(ToolsError):
+    """The benchmark cannot measure what it was asked to."""
 
 
 class BrokerError(ToolsError):
