@@ -55,7 +55,8 @@ def test_agent_has_these_parts(repository: Path) -> None:
 
 
 def test_agent_puts_its_parts_together(agent_imports: list[Import]) -> None:
-    joined = {found.name for found in agent_imports if found.importer == "sonyc_device.agent"}
+    joiners = {f"sonyc_device.{name}" for name in ("agent", "labeller", "parts")}
+    joined = {found.name for found in agent_imports if found.importer in joiners}
     for part in (*AGENT_PARTS, *AGENT_STAGES):
         assert any(f"{name}.".startswith(f"sonyc_device.{part}.") for name in joined), part
 

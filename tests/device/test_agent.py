@@ -19,7 +19,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.messages import ClockQuality
 from sonyc_contract.recognise import Embedder
 from sonyc_contract.runtime import Interpreter, open_interpreter
-from sonyc_device.agent import Agent, Outcome, Parts
+from sonyc_device.agent import Agent
 from sonyc_device.capture.faults import FaultDetector
 from sonyc_device.capture.plan import RecordingPlan
 from sonyc_device.capture.ring import Ring
@@ -38,6 +38,7 @@ from sonyc_device.messaging.books import Books
 from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.outbox import Bounds, Outbox
 from sonyc_device.messaging.publisher import Publisher, PublisherSettings
+from sonyc_device.parts import Outcome, Parts
 from sonyc_device.storing.eviction import Limits
 from sonyc_device.storing.sealing import Clear
 from sonyc_device.storing.store import ClipStore, Place

@@ -16,11 +16,12 @@ from sonyc_contract.bundle import EMBEDDING
 from sonyc_contract.messages import ClockQuality
 from sonyc_contract.recognise import Embedder
 from sonyc_contract.runtime import Interpreter, open_interpreter
-from sonyc_device.agent import Agent, Outcome
+from sonyc_device.agent import Agent
 from sonyc_device.assembly import Seams, make_classifier, open_agent
 from sonyc_device.capture.source import SampleSink
 from sonyc_device.classification import Classifier
 from sonyc_device.config import NodeConfig, load_config
+from sonyc_device.parts import Outcome
 from support.agents import write_toml
 from support.processes import wait_until
 from support.signals import noise

@@ -9,55 +9,23 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from sonyc_contract.audio import FloatArray, from_int16, leq_dbfs
 from sonyc_contract.errors import ContractError
-from sonyc_contract.messages import AudioReason, AudioRecord, LabelEvent, SoundLevel, dump_message
-from sonyc_contract.messages import Clip as ClipFacts
-from sonyc_contract.recognise import Scores
 from sonyc_device.booking import Booking
 from sonyc_device.capture.clips import Clip, Pause, TimedClip
-from sonyc_device.capture.faults import FaultDetector
-from sonyc_device.capture.liveness import Liveness
-from sonyc_device.capture.plan import Piece, RecordingPlan
-from sonyc_device.capture.ring import Ring
-from sonyc_device.capture.source import AudioSource, Block, End, Gap, GapCause
-from sonyc_device.capture.timeline import Timeline
-from sonyc_device.classification import Classifier, encode_and_score
-from sonyc_device.clock import Clock
-from sonyc_device.config import StoreSettings
-from sonyc_device.effective import InEffect
-from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError, OutboxError, StoreError, StoreFullError
+from sonyc_device.capture.plan import Piece
+from sonyc_device.capture.source import Block, End, Gap, GapCause
+from sonyc_device.errors import CaptureError, CaptureStalledError, DeviceError
 from sonyc_device.health import HealthReport
-from sonyc_device.labelling import (
-    NodeFacts,
-    Verdict,
-    detected_at,
-    label_event,
-    stored_clip,
-    thresholds_in_effect,
-)
-from sonyc_device.messaging.books import Books
-from sonyc_device.messaging.commands import Desk
-from sonyc_device.messaging.holding import HoldingOutbox
-from sonyc_device.messaging.outbox import LABEL
-from sonyc_device.messaging.publisher import Publisher
-from sonyc_device.messaging.rows import Draft, Identity
+from sonyc_device.labeller import Labeller
 from sonyc_device.minutes import MinuteReports
+from sonyc_device.parts import Outcome, Parts
 from sonyc_device.reports import Reports
-from sonyc_device.running.notify import ServiceManager
 from sonyc_device.running.progress import Progress
-from sonyc_device.running.reloading import Reloader
 from sonyc_device.running.watchdog import Watchdog
-from sonyc_device.storing.policy import decide
-from sonyc_device.storing.store import ClipStore
 from sonyc_device.supervision import TICK_S, Duty, Supervision
-
-if TYPE_CHECKING:  # loaded only where levels are wanted
-    from sonyc_device.level.watch import LevelWatch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -70,108 +38,6 @@ HANG_UP_S: Final = 1.0
 _POLL_S: Final = 0.2
 
 
-@dataclass
-class Counters:
-    """What one run did; each field is written by one thread."""
-
-    clips_recorded: int = 0
-    clips_stored: int = 0
-    clips_not_stored: int = 0
-    clips_vetoed: int = 0
-    clips_failed: int = 0
-    labels_written: int = 0
-    samples_captured: int = 0
-    gaps: int = 0
-    clips_shed: int = 0
-    samples_lost: int = 0
-    samples_paused: int = 0
-    files_refused: int = 0
-
-    @property
-    def n_failures(self) -> int:
-        """What went wrong and was passed over."""
-        return self.clips_failed + self.clips_not_stored + self.files_refused
-
-    def count_gap(self, gap: Gap) -> None:
-        """Count and log samples that are missing."""
-        self.gaps += 1
-        self.samples_lost += gap.n_samples
-        self.clips_shed += gap.cause is GapCause.SHED
-        _LOGGER.warning(
-            "gap", extra={"start_sample": gap.start_sample, "n_samples": gap.n_samples, "cause": gap.cause.value}
-        )
-
-    def count_refused(self, _path: object) -> None:
-        """Count a file that was left out."""
-        self.files_refused += 1
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What an agent is made of.
-
-    Attributes:
-        source: The microphone, or files.
-        ring: Where the source delivers.
-        plan: Cuts what the ring gives into clips, and leaves out what is not to be recorded.
-        timeline: Says when a sample was taken.
-        classifier: Encodes and scores clips.
-        store: Where clips are written, if the settings in effect keep them.
-        outbox: Where labels wait.
-        books: Where the seconds of each hour are added up.
-        publisher: Sends them.
-        clock: The node's clocks.
-        facts: What is the same in every label.
-        in_effect: The settings that may change between two clips.
-        desk: Decides on commands, and on changes of the node's file.
-        levels: Measures how loud it is; None where that is not wanted.
-        duties: What the calling thread does meanwhile.
-        faults: Looks for faults of the microphone.
-        liveness: Whether it delivers.
-        counters: What happens is counted here.
-        manager: Who started us, and wants to know how we are.
-        reloader: Reads the configuration again; None where it came from no file.
-    """
-
-    source: AudioSource
-    ring: Ring
-    plan: RecordingPlan
-    timeline: Timeline
-    faults: FaultDetector
-    classifier: Classifier
-    store: ClipStore
-    outbox: HoldingOutbox
-    books: Books
-    publisher: Publisher
-    clock: Clock
-    facts: NodeFacts
-    in_effect: InEffect
-    desk: Desk
-    levels: "LevelWatch | None" = None
-    duties: Sequence[Duty] = ()
-    liveness: Liveness = field(default_factory=Liveness)
-    counters: Counters = field(default_factory=Counters)
-    manager: ServiceManager = field(default_factory=ServiceManager)
-    reloader: Reloader | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        n_waiting: Labels that are not published yet; they stay in the outbox.
-        n_failures: Clips without a label, clips not stored that were to be, and files left out.
-        was_stopped: Whether it was asked to end before its source was exhausted.
-        error: Why it ended, if it was not to.
-    """
-
-    n_waiting: int
-    n_failures: int
-    was_stopped: bool
-    error: DeviceError | None = None
-
-
 class Agent:
     """Runs the pipeline until its source is exhausted, fails, or `stop` is called."""
 
@@ -180,7 +46,7 @@ class Agent:
         self._counters = parts.counters
         self._booking = Booking(parts.books, parts.facts, parts.timeline)
         self._progress = Progress()
-        self._lag_s: float | None = None
+        self._labeller = Labeller(parts, self._booking)
         self.health = HealthReport(parts, self)
         self._supervision = Supervision([*parts.duties, *self._own_duties()])
         self._clips: queue.Queue[TimedClip | None] = queue.Queue(MAX_WAITING_CLIPS)
@@ -197,7 +63,7 @@ class Agent:
     @property
     def lag_s(self) -> float | None:
         """How long the last label came after the end of its clip; None where none did, or files are replayed."""
-        return self._lag_s
+        return self._labeller.lag_s
 
     @property
     def failed_duties(self) -> Mapping[str, int]:
@@ -244,7 +110,7 @@ class Agent:
         if not self._stop_requested and self._error is None:  # what supervises us may restart a lost microphone
             self._drain(drain_timeout_s)
         self._leave(time.monotonic() + STOP_WITHIN_S)
-        _LOGGER.info("finished", extra=self._summary())
+        _LOGGER.info("finished", extra=self._parts.summary())
         return Outcome(parts.outbox.n_rows, self._counters.n_failures, self._stop_requested, self._error)
 
     def _supervise(self) -> None:
@@ -369,7 +235,7 @@ class Agent:
             self._counters.samples_captured += len(timed.clip.samples)
             try:
                 with self._progress.working():
-                    self._label(timed)
+                    self._labeller.label(timed)
             except (ContractError, DeviceError) as error:
                 self._counters.clips_failed += 1
                 _LOGGER.error("clip at sample %d has no label: %s", timed.clip.start_sample, error)
@@ -379,99 +245,15 @@ class Agent:
         self._all_labelled.set()
         self._news.put(None)
 
-    def _label(self, timed: TimedClip) -> None:
-        parts, effective = self._parts, self._parts.in_effect.now
-        span, identity = self._booking.clip(timed), parts.outbox.identify(LABEL)
-        clip = parts.facts.clip(identity, timed, level=effective.config.store.level)
-        samples = from_int16(timed.clip.samples)
-        data, scores = encode_and_score(parts.classifier, samples, parts.facts.rate_hz, effective.config)
-        thresholds = thresholds_in_effect(parts.classifier.bundle.manifest.heads[scores.head], effective.thresholds)
-        scores = detected_at(scores, thresholds)
-        classified = effective.config.classify.what.value
-        verdict = Verdict(scores, classified, self._sound_level(timed, samples), thresholds, effective.config_hash)
-        audio = self._keep(clip, data, scores, effective.config.store)
-        labels: list[LabelEvent] = []
-
-        def make(known: Identity) -> Draft:
-            named = clip if known == identity else parts.facts.clip(known, timed, level=clip.level)
-            labels.append(label_event(named, parts.classifier.bundle, verdict, audio))
-            return Draft(LABEL, dump_message(labels[-1]), identity=known, span=span, is_stored=audio.kept)
-
-        parts.outbox.put_as(LABEL, identity, make)
-        self._counters.labels_written += 1
-        if parts.source.is_live:
-            n_since = parts.ring.arrival.n_samples - timed.clip.start_sample - len(timed.clip.samples)
-            self._lag_s = max(0.0, n_since / parts.facts.rate_hz)
-        parts.publisher.wake()
-        _log_label(labels[-1])
-
-    def _sound_level(self, timed: TimedClip, samples: FloatArray) -> SoundLevel:
-        leq, levels = leq_dbfs(samples), self._parts.levels
-        return SoundLevel(leq=leq, unit="dBFS") if levels is None else levels.sound_level(leq, timed.levels)
-
-    def _keep(self, clip: ClipFacts, data: bytes, scores: Scores, settings: StoreSettings) -> AudioRecord:
-        """Store the clip where it is to be stored; it is on the disk before its label is in the outbox."""
-        decision = decide(settings, clip.clip_id, scores)
-        if not decision.is_kept:
-            self._counters.clips_vetoed += decision.reason is AudioReason.VETO
-            return AudioRecord(kept=False, reason=decision.reason, n_bytes=len(data))
-        try:
-            # Files are named by the number, which must never come twice.
-            self._parts.outbox.secure(LABEL, Identity(clip.session, clip.seq))
-            bundle = self._parts.classifier.bundle
-            sidecar = stored_clip(clip, data, scores, bundle=bundle, reason=decision.reason)
-            self._parts.store.write(sidecar, data)
-        except (StoreError, OutboxError) as error:
-            self._counters.clips_not_stored += 1
-            _LOGGER.error("audio not kept: %s", error)
-            is_full = isinstance(error, StoreFullError)
-            reason = AudioReason.NO_SPACE if is_full else AudioReason.WRITE_FAILED
-            return AudioRecord(kept=False, reason=reason, n_bytes=len(data))
-        self._counters.clips_stored += 1
-        return AudioRecord(kept=True, reason=decision.reason, n_bytes=len(data))
-
     def status(self) -> dict[str, object]:
         """Say what it is doing, which is its health and what only this machine is told; any thread may ask."""
         return {
             "last_samples_s_ago": self._progress.idle_s,
             "clip_in_work_s": self._progress.busy_s,
             **self.health.document().model_dump(mode="json", by_alias=True),
-            "counts": self._summary(),
-        }
-
-    def _summary(self) -> dict[str, object]:
-        counters, rate_hz = self._counters, self._parts.facts.rate_hz
-        return {
-            "clips_recorded": counters.clips_recorded,
-            "clips_stored": counters.clips_stored,
-            "clips_not_stored": counters.clips_not_stored,
-            "clips_vetoed": counters.clips_vetoed,
-            "clips_evicted": self._parts.store.status().n_evicted,
-            "clips_failed": counters.clips_failed,
-            "labels_written": counters.labels_written,
-            "labels_published": self._parts.publisher.n_published,
-            "labels_waiting": self._parts.outbox.n_rows,
-            "labels_evicted": self._parts.outbox.counts.evicted.get(LABEL, 0),
-            "labels_lost": self._parts.outbox.lost[LABEL],
-            "broker": self._parts.publisher.state,
-            "broker_failures": self._parts.publisher.counts.n_failures,
-            "gaps": counters.gaps,
-            "clips_shed": counters.clips_shed,
-            "seconds_captured": counters.samples_captured / rate_hz,
-            "seconds_lost": counters.samples_lost / rate_hz,
-            "seconds_paused": counters.samples_paused / rate_hz,
-            "microphone_reopened": self._parts.liveness.n_reopened,
-            "microphone_rescanned": self._parts.liveness.n_rescanned,
-            "files_refused": counters.files_refused,
+            "counts": self._parts.summary(),
         }
 
 
 def _shed(clip: Clip) -> Gap:
     return Gap(clip.start_sample, len(clip.samples), GapCause.SHED)
-
-
-def _log_label(label: LabelEvent) -> None:
-    _LOGGER.info(
-        "label",
-        extra={"clip_id": label.clip_id, "detections": label.detections, "leq": round(label.sound_level.leq, 1)},
-    )

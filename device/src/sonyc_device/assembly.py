@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonyc_contract.bundle import Bundle, read_bundle
-from sonyc_device.agent import Agent, Counters, Parts
+from sonyc_device.agent import Agent
 from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
 from sonyc_device.capture.faults import FaultDetector
@@ -33,6 +33,7 @@ from sonyc_device.messaging.commands import Desk, Listeners, Surroundings
 from sonyc_device.messaging.holding import HoldingOutbox
 from sonyc_device.messaging.publisher import Conversation, Publisher
 from sonyc_device.node_state import StateDocument
+from sonyc_device.parts import Counters, Parts
 from sonyc_device.running.notify import service_manager
 from sonyc_device.running.reloading import Reloader
 from sonyc_device.running.status import status_answered

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import Protocol
 
 import sonyc_device
 from sonyc_contract.errors import ConfigError
@@ -24,11 +25,7 @@ from sonyc_device.machine import read_machine
 from sonyc_device.messaging.books import HOUR_S, read_hours
 from sonyc_device.messaging.outbox import LABEL
 from sonyc_device.messaging.tls import certificate_expires
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sonyc_device.agent import Parts
+from sonyc_device.parts import Parts
 
 
 class Pipeline(Protocol):
@@ -54,7 +51,7 @@ class HealthReport:
         is_asked_for: Whether somebody wants one now.
     """
 
-    def __init__(self, parts: "Parts", pipeline: Pipeline, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, parts: Parts, pipeline: Pipeline, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._parts = parts
         self._pipeline = pipeline
         self._monotonic = monotonic
@@ -151,7 +148,7 @@ class HealthReport:
             certificate_expires_utc=self._certificate_expires(),
         )
 
-    def _certificate_expires(self) -> "datetime | None":
+    def _certificate_expires(self) -> datetime | None:
         path = self._parts.in_effect.now.config.mqtt.tls.certificate_file
         try:
             return None if path is None else certificate_expires(path)

@@ -1,17 +1,15 @@
 """Hangs a node's reports into its supervision: how it is, what it covered, what it evicted, when its clock was set."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sonyc_contract.messages import dump_message
 from sonyc_device.health import HealthReport
 from sonyc_device.messaging.outbox import HEALTH
 from sonyc_device.messaging.reporting import BookReports, ClockReports, EvictionReports, Reporter, RunTime
 from sonyc_device.messaging.rows import Draft
+from sonyc_device.parts import Parts
 from sonyc_device.supervision import TICK_S, Duty
-
-if TYPE_CHECKING:
-    from sonyc_device.agent import Parts
 
 OUTBOX_EVERY_S: Final = 10.0
 BOOKS_EVERY_S: Final = 60.0
@@ -22,7 +20,7 @@ TIDY_EVERY_S: Final = 3_600.0
 class Reports:
     """Says what is to be reported when; the supervising thread calls it."""
 
-    def __init__(self, parts: "Parts", health: HealthReport) -> None:
+    def __init__(self, parts: Parts, health: HealthReport) -> None:
         self._parts = parts
         self._health = health
         reporter = Reporter(parts.facts.node, parts.facts.session, parts.facts.run)
