@@ -21,6 +21,12 @@ def test_every_round_has_every_task_in_an_order_of_its_own() -> None:
     assert {name: len(found.cpu_s) for name, found in times.items()} == dict.fromkeys(tasks, 8)
 
 
+def test_no_round_begins_when_the_time_is_over() -> None:
+    times = measure({"sleep": lambda _rep: time.sleep(0.01)}, n_reps=1_000, max_s=0.05)
+    assert 1 <= len(times["sleep"].wall_s) < 10
+    assert len(measure({"sleep": lambda _rep: time.sleep(0.01)}, n_reps=5, max_s=0.0)["sleep"].wall_s) == 1
+
+
 def test_processor_time_is_not_time_on_the_clock() -> None:
     def work(_rep: int) -> None:
         until_s = time.process_time() + 0.02

@@ -64,7 +64,10 @@ def bench(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     threads: Annotated[list[int] | None, typer.Option(help="Threads of the runtime.  [default: 1]", min=1)] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from window to window.  [default: the bundle's]")] = None,
     card: Annotated[str, typer.Option(help="Size of a card.")] = "64GB",
-    reps: Annotated[int, typer.Option(help="How often everything is repeated.", min=1)] = 20,
+    reps: Annotated[
+        int | None,
+        typer.Option(help="How often everything is repeated.  [default: 20, or what a minute allows]", min=1),
+    ] = None,
     agent_clips: Annotated[
         int, typer.Option(help="Clips of 10 s that an agent replays at real time, per level; 0 starts none.", min=0)
     ] = 3,

@@ -32,7 +32,7 @@ class Given:
     threads: Sequence[int]
     hop_s: float | None
     card: str
-    n_reps: int
+    n_reps: int | None
     n_agent_clips: int
     max_load: float
     peers: Path | None
@@ -71,7 +71,8 @@ def parse(given: Given) -> BenchSettings:
         threads=tuple(dict.fromkeys(given.threads)),
         hop_s=hop_s,
         card_bytes=card_bytes,
-        n_reps=given.n_reps,
+        n_reps=given.n_reps or BenchSettings.n_reps,
+        max_timing_s=BenchSettings.max_timing_s if given.n_reps is None else math.inf,
         n_agent_clips=given.n_agent_clips,
         max_load=max_load,
         peers=given.peers,

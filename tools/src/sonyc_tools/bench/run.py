@@ -69,7 +69,7 @@ def run(settings: BenchSettings, say: Say) -> Report:
     for recogniser in recognisers:
         tasks |= recogniser.tasks()
     say(f"timing {len(tasks)} tasks in {settings.n_reps} rounds")
-    times = measure(tasks, n_reps=settings.n_reps)
+    times = measure(tasks, n_reps=settings.n_reps, max_s=settings.max_timing_s)
     notes = list(plan.peers.notes)
     say("memory")
     memory = [memory_of(one) for one in plan.contenders]
@@ -77,7 +77,7 @@ def run(settings: BenchSettings, say: Say) -> Report:
     return Report(
         machine=machine,
         material=_in_words(plan.material),
-        n_reps=settings.n_reps,
+        n_reps=min(found.wall.n for found in times.values()),
         max_load=settings.max_load,
         card_bytes=settings.card_bytes,
         levels=plan.levels,

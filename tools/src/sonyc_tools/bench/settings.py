@@ -38,6 +38,7 @@ class BenchSettings:
         hop_s: From window to window, instead of the bundles'.
         card_bytes: How much a card holds.
         n_reps: How often everything is repeated.
+        max_timing_s: For how long at most.
         n_agent_clips: How many clips of 10 s an agent replays at real time, per level; 0 starts none.
         max_load: Which share of the time coding and recognising may take.
         peers: Folder of models to compare with.
@@ -53,6 +54,7 @@ class BenchSettings:
     hop_s: float | None = None
     card_bytes: int = 64 * 10**9
     n_reps: int = 20
+    max_timing_s: float = 60.0
     n_agent_clips: int = 3
     max_load: float = 0.8
     peers: Path | None = None

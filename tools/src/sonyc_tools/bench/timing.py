@@ -64,8 +64,8 @@ def measure(
     *,
     n_reps: int,
     n_warm_up: int = 2,
+    max_s: float = math.inf,
     seed: int = 1,
-    on_round: Callable[[int], None] = lambda _done: None,
 ) -> dict[str, Times]:
     """Repeat every task `n_reps` times, each round in another order, after `n_warm_up` rounds that do not count.
 
@@ -73,19 +73,21 @@ def measure(
         tasks: What to measure, by name.
         n_reps: Rounds that count, at least 1.
         n_warm_up: Rounds before.
+        max_s: No further round begins after so long, if one was counted.
         seed: Of the orders.
-        on_round: Told after each round how many are done, warm-up included.
     """
     generator = np.random.default_rng(seed)
     names = list(tasks)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    started_s = time.monotonic()
     for rep in range(n_warm_up + n_reps):
+        if rep > n_warm_up and time.monotonic() - started_s > max_s:
+            break
         for index in generator.permutation(len(names)):
             name = names[index]
             took = _timed(tasks[name], rep)
             if rep >= n_warm_up:
                 taken[name].append(took)
-        on_round(rep + 1)
     return {name: Times(*np.array(pairs).T) for name, pairs in taken.items()}
 
 
