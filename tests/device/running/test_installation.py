@@ -141,12 +141,27 @@ def test_what_cannot_be_configured_is_refused(
     assert not (tmp_path / "opt").exists()
 
 
-def test_other_program_of_the_name_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    at(tmp_path, places.COMMAND).parent.mkdir(parents=True)
-    at(tmp_path, places.COMMAND).write_text("another")
+@pytest.mark.parametrize("place", [places.COMMAND, places.ENVIRONMENT / "theirs"])
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_what_is_somebody_elses_is_left_alone(
+    command: str, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at(tmp_path, place).parent.mkdir(parents=True)
+    at(tmp_path, place).write_text("another")
+    assert main([command, "--root", str(tmp_path)]) == 1
+    assert "move it out of the way" in capsys.readouterr().err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [at(tmp_path, place)]
+
+
+def test_missing_root_and_system_without_systemd(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert install(tmp_path / "nowhere") == 1
+    assert "there is no such folder" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert install(tmp_path, "--node-id", "n") == 1
-    assert "there is another program of that name" in capsys.readouterr().err
-    assert list(files_of(tmp_path)) == [places.COMMAND.relative_to("/")]
+    assert "there is no systemctl here" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

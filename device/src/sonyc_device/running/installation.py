@@ -90,6 +90,7 @@ def plan_removal(target: Target) -> Iterator[Step]:
         InstallationError: it cannot work here.
     """
     _require_root(target)
+    _require_ours(target.at(ENVIRONMENT), target.at(COMMAND))
     now = ["--now"] if target.is_running_system else []
     if target.at(UNIT).exists():
         yield _run_step(["systemctl", *_root_option(target), "disable", *now, SERVICE])
@@ -100,6 +101,10 @@ def plan_removal(target: Target) -> Iterator[Step]:
 
 def _require_usable(target: Target) -> None:
     _require_root(target)
+    for program in ("systemctl", "systemd-sysusers"):
+        if shutil.which(program) is None:
+            raise InstallationError(f"there is no {program} here: the agent's service needs systemd")
+    _require_ours(target.at(ENVIRONMENT), target.at(COMMAND))
     python = Path(sys.executable).resolve()
     if target.root == Path("/") and any(python.is_relative_to(folder) for folder in _HOMES):
         raise InstallationError(f"{python}: a service does not see what lies there; make the environment with python3")
@@ -109,7 +114,17 @@ def _require_usable(target: Target) -> None:
         load_config(target.at(CONFIG))
 
 
+def _require_ours(environment: Path, command: Path) -> None:
+    """See that nothing of somebody else's would be replaced or removed."""
+    if environment.exists() and not (environment / "pyvenv.cfg").is_file():
+        raise InstallationError(f"{environment}: is no environment that was installed; move it out of the way")
+    if command.exists() and not command.is_symlink():
+        raise InstallationError(f"{command}: there is another program of that name; move it out of the way")
+
+
 def _require_root(target: Target) -> None:
+    if not target.root.is_dir():
+        raise InstallationError(f"{target.root}: there is no such folder")
     if target.root == Path("/") and os.geteuid() != 0:
         raise InstallationError("only root may install a service: use sudo")
 
@@ -174,8 +189,6 @@ def _link_step(target: Target) -> Step:
     place, leads_to = target.at(COMMAND), ENVIRONMENT / "bin" / "sonyc-device"
     if place.is_symlink() and place.readlink() == leads_to:
         return Step(f"keep {COMMAND}", None)
-    if place.exists() and not place.is_symlink():
-        raise InstallationError(f"{COMMAND}: there is another program of that name; move it out of the way")
     return Step(f"link {COMMAND}", lambda: _link(place, leads_to))
 
 
@@ -193,7 +206,7 @@ def _run(command: list[str]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_COMMAND_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise InstallationError(f"{command[0]} cannot be run: {error}; the agent's service needs systemd") from error
+        raise InstallationError(f"{command[0]} cannot be run: {error}") from error
     if done.returncode:
         raise InstallationError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
 
