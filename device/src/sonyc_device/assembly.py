@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonyc_contract.bundle import Bundle, read_bundle
+from sonyc_contract.golden import self_test
 from sonyc_device.agent import Agent
 from sonyc_device.bundles import default_bundle_path
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline
 from sonyc_device.capture.faults import FaultDetector
 from sonyc_device.capture.liveness import Liveness
 from sonyc_device.capture.source import AudioSource
-from sonyc_device.classification import Classifier, require_served
+from sonyc_device.classification import Classifier, native_messages_muted, require_served
 from sonyc_device.clock import Clock, SystemClock
 from sonyc_device.config import NodeConfig
 from sonyc_device.effective import require_head
@@ -74,7 +75,7 @@ def open_agent(config: NodeConfig, *, path: Path | None = None, seams: Seams = S
             the password file cannot be read.
         DeviceError: the state folder is held by another agent, or cannot be written; or this machine cannot keep up.
     """
-    classifier = seams.classifier or make_classifier(config)
+    classifier = seams.classifier or make_tested_classifier(config)
     messenger = make_messenger(config.mqtt, client_id=config.node_id)
     counters, clock = Counters(), seams.clock or SystemClock()
     liveness = Liveness()
@@ -128,6 +129,19 @@ def open_agent(config: NodeConfig, *, path: Path | None = None, seams: Seams = S
         finally:
             outbox.close()
             store.close()
+
+
+def make_tested_classifier(config: NodeConfig) -> Classifier:
+    """Open the models of the node's bundle, and see that they give what they gave where they were made: in 0.2 s.
+
+    Raises:
+        ContractError: they cannot be used, give other probabilities on this machine, or do not serve the node's level
+            or storage rate.
+    """
+    classifier = make_classifier(config)
+    with native_messages_muted():
+        self_test(classifier.bundle, runtime=config.classify.runtime, n_threads=config.classify.n_threads)
+    return classifier
 
 
 def make_classifier(config: NodeConfig) -> Classifier:
