@@ -44,6 +44,16 @@ def test_every_model_is_found_with_its_own_window_and_hop(found: Found) -> None:
     }
 
 
+def test_embeddings_are_told_apart(found: Found) -> None:
+    assert {peer.key: peer.embedding for peer in found.peers} == {
+        "log_mel_statistics": "log-mel",
+        "yamnet_scores": "yamnet",
+        "yamnet_scores_logmel": "yamnet-scores-logmel",
+        "sonyc_quantized_default_int8": "sonyc",
+        "sonyc_cmsis_mels_full_quantized_default_float32": "",
+    }
+
+
 def test_what_is_no_model_is_noted(found: Found) -> None:
     (note,) = found.notes
     assert note.startswith("broken.tflite is left out: not a TFLite model that loads")

@@ -54,7 +54,7 @@ def bench(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     audio: Annotated[
         Path | None,
         typer.Option(
-            help="Audio: a folder, a folder per class, or a CSV with columns file,label.  [default: built-in scenes]",
+            help="Audio: a folder, a folder per class, or a CSV of file,label[,source].  [default: built-in scenes]",
             show_default=False,
         ),
     ] = None,

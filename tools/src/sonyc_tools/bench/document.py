@@ -119,6 +119,7 @@ def _peer(cost: PeerCost) -> dict[str, Any]:
     return {
         "name": cost.peer.name,
         "kind": cost.peer.kind,
+        "yardstick_embedding": cost.peer.embedding or None,
         "file": None if cost.peer.path is None else cost.peer.path.name,
         "hop_s": cost.peer.hop_s,
         "ms_per_s": asdict(cost.ms_per_s),

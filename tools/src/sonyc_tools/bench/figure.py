@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TITLE_CHARS = 120
+_SIZE_IN = 11.0, 4.5
+_LEGEND_CHARS, _MARKER_CHARS, _ROW_IN = 145, 8, 0.2
 _BARS, _LINE = "#9db4c8", "#c0392b"
 _COLOURS: Final = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#7f7f7f")
 """Okabe and Ito's, which can be told apart by everybody; ours is black."""
@@ -40,11 +42,14 @@ def draw(report: Report) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 5.2), dpi=120, layout="constrained")
+    figure = Figure(figsize=_SIZE_IN, dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     handles = _draw_levels(left, report) + _draw_models(right, points(report))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    longest = max(len(handle.get_label()) for handle in handles)
+    n_columns = max(1, _LEGEND_CHARS // (longest + _MARKER_CHARS))
+    figure.set_figheight(_SIZE_IN[1] + _ROW_IN * -(-len(handles) // n_columns))
+    figure.legend(handles=handles, loc="outside lower center", ncols=n_columns, frameon=False, fontsize=9)
     figure.suptitle(shorten(f"{report.machine.cpu}, {report.material}", _TITLE_CHARS), fontsize=10)
     return figure
 
@@ -58,7 +63,7 @@ def points(report: Report) -> list[Point]:
         judged = report.judgement_of("compact") if cost is report.first else None
         found.setdefault(name, Point(name, cost.ms_per_s.median, judged.macro_f1 if judged else measured.get(name)))
     for peer in report.peers:
-        judged = report.judgement_of(peer.peer.kind)
+        judged = report.judgement_of(peer.peer.embedding)
         found[peer.peer.name] = Point(peer.peer.name, peer.ms_per_s.median, judged.macro_f1 if judged else None)
     if report.openl3 is not None:
         found["openl3"] = Point("openl3", report.openl3.ms_per_s.median, None)
@@ -69,7 +74,8 @@ def _draw_levels(axes: "Axes", report: Report) -> list[Any]:
     rate_hz = report.first.contender.bundle.manifest.storage_rate_hz
     codings = [one for one in report.codings if one.coding.rate_hz == rate_hz]
     levels = [one.coding.level.value for one in codings]
-    bars = axes.bar(levels, [one.bytes_per_hour / 1e6 for one in codings], color=_BARS, label="MB per hour")
+    bars = axes.bar(levels, [one.bytes_per_hour / 1e6 for one in codings], 0.7, color=_BARS, label="MB per hour")
+    axes.set_xlim(-0.7, len(levels) - 0.3)
     axes.set(title=f"Levels at {rate_hz / 1000:g} kHz", xlabel="level", ylabel="MB per hour")
     if not report.replays:
         return [bars]
@@ -86,7 +92,12 @@ def _draw_levels(axes: "Axes", report: Report) -> list[Any]:
 
 
 def _draw_models(axes: "Axes", models: Sequence[Point]) -> list[Any]:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("ms of processor time per s of audio")
     axes.grid(visible=True, which="both", axis="x", alpha=0.25)
     has_accuracy = any(model.macro_f1 for model in models)

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from sonyc_contract.files import sha256_hex
-from sonyc_contract.labels import N_LABELS
 from sonyc_tools.bench.material import LabelledFile
 from sonyc_tools.bench.peers import Peer
 from sonyc_tools.bench.settings import Judging
@@ -21,6 +20,7 @@ REFERENCE: Final = "yamnet"
 LEVEL: Final = "pcm"
 
 _DATASET = "labelled"
+_OURS = "compact"
 
 
 @dataclass(frozen=True)
@@ -47,64 +47,82 @@ def judge(judging: Judging, peers: Sequence[Peer], ours: Path, files: Sequence[L
         ProcessError: sonyc-trainer is not installed, or ended with an error.
         BenchError: too few recordings of a class for three folds.
     """
-    models = {kind: path for kind, path in _models(peers).items() if kind not in judging.models} | judging.models
-    with _study(judging, models, ours, files) as (study, datasets):
+    models = {peer.embedding: peer for peer in peers if peer.embedding and peer.path is not None}
+    named = {name: peer.path for name, peer in models.items() if peer.path is not None and _is_named(judging, peer)}
+    files_of = named | ({} if judging.study else {_OURS: ours}) | judging.models
+    with _study(judging, models, files) as (study, datasets):
         options: list[str | Path] = ["yardstick", study, "--json", "--out", study.parent / "yardstick"]
-        for option, named in (("--data", datasets), ("--model", models)):
-            for name, path in named.items():
+        for option, given in (("--data", datasets), ("--model", files_of)):
+            for name, path in given.items():
                 options += [option, f"{name}={path.resolve()}"]
         if judging.cache is not None:
-            options += ["--cache", judging.cache]
-        if REFERENCE not in models:
+            options += ["--cache", judging.cache.resolve()]
+        if REFERENCE not in files_of:
             options += ["--reference", "log-mel"]
         document = json.loads(read_program("sonyc-trainer", options).splitlines()[-1])
     return [_judgement(row) for row in document["results"]]
 
 
+def fold_of(files: Sequence[LabelledFile]) -> dict[str, int]:
+    """Deal recordings out to the folds, class by class, the same way each time: fold, from 1, by recording.
+
+    Raises:
+        BenchError: a class has fewer recordings than there are folds.
+    """
+    folds: dict[str, int] = {}
+    for label in dict.fromkeys(file.label for file in files):
+        sources = sorted(
+            {file.source for file in files if file.label == label}, key=lambda one: sha256_hex(one.encode())
+        )
+        if len(sources) < N_FOLDS:
+            raise BenchError(f"class {label!r} has {len(sources)} recordings; {N_FOLDS} are needed, one per fold")
+        for index, source in enumerate(sources):
+            folds.setdefault(source, 1 + index % N_FOLDS)
+    return folds
+
+
 @contextmanager
 def _study(
-    judging: Judging, models: dict[str, Path], ours: Path, files: Sequence[LabelledFile]
+    judging: Judging, models: Mapping[str, Peer], files: Sequence[LabelledFile]
 ) -> Iterator[tuple[Path, Mapping[str, Path]]]:
     with TemporaryDirectory(prefix="sonyc-bench-") as name:
         folder = Path(name)
         study = folder / "yardstick.toml"
         if judging.study is not None:
-            study.write_bytes(judging.study.read_bytes())
+            study.write_bytes(_read(judging.study))
             yield study, judging.datasets
             return
-        models.setdefault("compact", ours)
         _link(folder / _DATASET, files)
-        study.write_text(_study_toml(models))
+        study.write_text(_study_toml({name: peer.kind for name, peer in models.items()}))
         yield study, {_DATASET: folder / _DATASET}
 
 
-def _models(peers: Sequence[Peer]) -> dict[str, Path]:
-    """Give one file per kind; of several the first, whose embeddings are the same."""
-    found: dict[str, Path] = {}
-    for peer in peers:
-        if peer.path is not None and peer.n_dimensions > N_LABELS:  # else it gives classes, and no embedding
-            found.setdefault(peer.kind, peer.path)
-    return found
+def _is_named(judging: Judging, peer: Peer) -> bool:
+    """Whether a peer's file is named to the study: a given one knows kinds, one of ours every file."""
+    return judging.study is None or peer.embedding == peer.kind
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _link(folder: Path, files: Sequence[LabelledFile]) -> None:
-    """Lay links to the recordings into a folder per class, named `<fold>-<recording>`, which the study reads."""
-    by_class: dict[str, list[LabelledFile]] = {}
-    for file in files:
-        by_class.setdefault(file.label, []).append(file)
-    for label, of_class in by_class.items():
-        if len(of_class) < N_FOLDS:
-            raise BenchError(f"class {label!r} has {len(of_class)} recordings; {N_FOLDS} are needed, one per fold")
-        (folder / label).mkdir(parents=True)
-        for index, file in enumerate(sorted(of_class, key=lambda one: sha256_hex(one.path.name.encode()))):
-            target = folder / label / f"{1 + index % N_FOLDS}-{index}{file.path.suffix.lower()}"
-            target.symlink_to(file.path.resolve())
+    """Lay links to the files into a folder per class, named `<fold>-<recording>-<piece>`, which the study reads."""
+    folds = fold_of(files)
+    numbers = {source: number for number, source in enumerate(folds)}
+    for index, file in enumerate(files):
+        (folder / file.label).mkdir(parents=True, exist_ok=True)
+        name = f"{folds[file.source]}-{numbers[file.source]}-{index}{file.path.suffix.lower()}"
+        (folder / file.label / name).symlink_to(file.path.resolve())
 
 
-def _study_toml(models: Mapping[str, Path]) -> str:
-    compared = "".join(
-        _COMPARE.format(name=name, embedding=_EMBEDDINGS[name]) for name in models if name in _EMBEDDINGS
-    )
+def _study_toml(kinds: Mapping[str, str]) -> str:
+    """Write the study: log-mel statistics, and a variant per embedding, by name and kind."""
+    of = {**kinds, _OURS: _OURS}
+    compared = "".join(_COMPARE.format(name=name, embedding=_EMBEDDINGS[kind]) for name, kind in of.items())
     return _STUDY.format(dataset=_DATASET, level=LEVEL) + compared
 
 
@@ -114,7 +132,7 @@ seed = 1
 [[dataset]]
 name = "{dataset}"
 format = "class-folders"
-file_pattern = '^(?P<fold>\d)-'
+file_pattern = '^(?P<fold>\d)-(?P<source>\d+)-'
 
 [split]
 mode = "grouped"

@@ -20,10 +20,17 @@ TIMED_S: Final = CLIP_S * N_SCENES
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A recording of one class, in taxonomy's terms."""
+    """A piece of a recording, of one class in the taxonomy's terms.
+
+    Attributes:
+        path: The file.
+        label: Its class.
+        source: The recording that it is a piece of; where nobody says, its own path.
+    """
 
     path: Path
     label: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Material:
 
 
 def gather(source: Path | None) -> Material:
-    """Take the built-in scenes, or a folder of audio, a folder per class, or a CSV of `file,label`.
+    """Take the built-in scenes, or a folder of audio, a folder per class, or a CSV of `file,label[,source]`.
 
     Raises:
         BenchError: there is no audio, a CSV without its columns, or a class that is none of SONYC's.
@@ -80,7 +87,7 @@ def _of_folder(folder: Path) -> tuple[list[Path], list[LabelledFile]]:
             f"{folder}: {wrong[0] or 'a file beside the folders'!r} is no class of SONYC's ({', '.join(LABELS)}): "
             "rename the folder, or move it elsewhere"
         )
-    return files, [LabelledFile(path, path.relative_to(folder).parts[0]) for path in files]
+    return files, [LabelledFile(path, path.relative_to(folder).parts[0], str(path)) for path in files]
 
 
 def _of_csv(path: Path) -> list[LabelledFile]:
@@ -97,7 +104,7 @@ def _of_csv(path: Path) -> list[LabelledFile]:
 def _labelled(path: Path, number: int, row: dict[str, str]) -> LabelledFile:
     if row["label"] not in LABELS:
         raise BenchError(f"{path}, line {number}: label {row['label']!r} is none of {', '.join(LABELS)}")
-    return LabelledFile(path.parent / row["file"], row["label"])
+    return LabelledFile(path.parent / row["file"], row["label"], row.get("source") or row["file"])
 
 
 def _long(files: Sequence[Path]) -> FloatArray:

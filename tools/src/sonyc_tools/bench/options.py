@@ -62,6 +62,8 @@ def parse(given: Given) -> BenchSettings:
         max_load = _positive(given.max_load)
     if given.study is not None and given.peers is None:
         raise typer.BadParameter("needs --peers DIR, whose models are judged", param_hint="'--yardstick'")
+    if given.study is not None and not given.study.is_file():
+        raise typer.BadParameter(f"{given.study}: no such file", param_hint="'--yardstick'")
     return BenchSettings(
         bundles=tuple(given.bundles),
         audio=given.audio,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import numpy as np
 from sonyc_contract.audio import FloatArray, resample
 from sonyc_contract.errors import ModelError
 from sonyc_contract.frontend import COMPACT, EDGEL3_SEA, SONYC_COMPAT, Frontend, FrontendSpec
+from sonyc_contract.labels import N_LABELS
 from sonyc_tools.bench.graphs import n_macs, open_litert
 from sonyc_tools.bench.scenes import RATE_HZ
 from sonyc_tools.bench.timing import Estimate, Task, Times
@@ -48,6 +49,8 @@ class Peer:
         macs_per_window: Multiplications.
         n_bytes: Size of its files.
         n_dimensions: Size of what its own file gives.
+        embedding: What the yardstick calls its embedding: its kind, or for further files of a kind their own name.
+            Empty for a file that gives classes and no embedding.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Peer:
     macs_per_window: int
     n_bytes: int
     n_dimensions: int
+    embedding: str = ""
 
     @property
     def macs_per_s(self) -> float:
@@ -258,12 +262,15 @@ def _output_size(data: bytes) -> int:
 
 
 def _named_apart(peers: Sequence[Peer], folder: Path) -> list[Peer]:
-    """Put the folder's name before a file's, where it says more: `sonyc_quantized_default_int8`."""
-    found = []
+    """Put the folder's name before a file's, where it says more: `sonyc_quantized_default_int8`; name embeddings."""
+    found: list[Peer] = []
     for peer in peers:
         parent = "" if peer.path is None or peer.path.parent == folder else peer.path.parent.name
-        name = peer.name if peer.name.startswith(parent) else f"{parent}_{peer.name}"
-        found.append(Peer(**{**vars(peer), "name": name}))
+        named = replace(peer, name=peer.name if peer.name.startswith(parent) else f"{parent}_{peer.name}")
+        if peer.n_dimensions > N_LABELS:
+            is_first = peer.kind not in {one.embedding for one in found}
+            named = replace(named, embedding=peer.kind if is_first else named.key.replace("_", "-")[:40])
+        found.append(named)
     return found
 
 

@@ -87,7 +87,7 @@ def run(settings: BenchSettings, say: Say) -> Report:
         replays=replays,
         peers=peers.costs(times),
         openl3=_openl3(settings, say, notes),
-        accuracies=_accuracies(plan, say),
+        accuracies=_accuracies(plan, say, notes),
         judgements=_judgements(settings, plan, say, notes),
         notes=notes,
         took_s=time.monotonic() - started_s,
@@ -198,9 +198,10 @@ def _openl3(settings: BenchSettings, say: Say, notes: list[str]) -> OpenL3Cost |
         return None
 
 
-def _accuracies(plan: Plan, say: Say) -> list[Accuracy]:
+def _accuracies(plan: Plan, say: Say, notes: list[str]) -> list[Accuracy]:
     if not plan.material.labelled:
         return []
+    notes.append("accuracy of a bundle means nothing on recordings that it learned from: its MODEL_CARD names them")
     found = []
     for name in dict.fromkeys(contender.name for contender in plan.contenders):
         say(f"accuracy of {name} on {len(plan.material.labelled)} labelled recordings")

@@ -101,7 +101,7 @@ def peers_table(report: Report) -> Section:
     )  # fmt: skip
     for cost in report.peers:
         size = (f"{cost.peer.macs_per_s / 1e6:.1f}", f"{cost.peer.n_bytes / 1e3:.0f}")
-        judged = _judged(report, cost.peer.kind)
+        judged = _judged(report, cost.peer.embedding)
         table.add_row(cost.peer.name, *_cost(cost.ms_per_s, ours.ms_per_s), *size, *judged)
         if cost.ms_per_s_without_delegate is not None:
             name = f"  without delegate (cosine {cost.delegate_cosine:.3f})"
