@@ -25,7 +25,7 @@ define make_venv
 	@$(PYTHON) -m venv --clear $(1)
 endef
 
-.PHONY: help setup openl3 demo system-packages test test-all test-slow test-faults test-faults-long test-arm soak bench-trainer bench-level check lock schemas clean
+.PHONY: help setup openl3 demo system-packages test test-all test-slow test-faults test-faults-long test-arm soak bench bench-trainer bench-level bench-recogniser check lock schemas clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,11 +62,17 @@ test-arm: .venv/.dev .arm/.made ## the agent on the node's aarch64 wheels under 
 soak: setup system-packages ## run the agent at real time and measure it: make soak MINUTES=30 (LEVELS=yes: with sound levels)
 	@PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --minutes $(or $(MINUTES),30) $(if $(LEVELS),--levels)
 
+bench: .venv/.own ## what levels, bundles and runtimes cost on this machine; under five minutes: make bench ARGS="--paste"
+	@$(BIN)/sonyc-tools bench $(ARGS)
+
 bench-trainer: setup openl3 ## clips per second of every stage, and OpenL3 against its own package: make bench-trainer CLIPS=60
 	@PYTHONPATH=tests $(BIN)/python tests/bench/bench_trainer.py --clips $(or $(CLIPS),60)
 
 bench-level: setup ## what sound levels cost in processor time and memory: make bench-level SECONDS=60
 	@PYTHONPATH=tests $(BIN)/python tests/bench/bench_level.py --seconds $(or $(SECONDS),60)
+
+bench-recogniser: setup ## where each microsecond of the recogniser goes: make bench-recogniser MODEL=FILE
+	@PYTHONPATH=tests $(BIN)/python tests/bench/bench_recogniser.py $(if $(MODEL),--model $(MODEL))
 
 check: .venv/.dev ## format, lint and types, under two minutes
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: $(BIN)/ruff format ."; exit 1; }
