@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from sonyc_contract.bundle import read_bundle
 from sonyc_contract.labels import LABELS
 from sonyc_tools.cli import main
 from support.broker import Mosquitto
+from support.processes import wait_until
 from support.signals import noise, write_wav
 
 _QUICK = ["bench", "--reps", "1", "--agent-clips", "0", "--level", "v5", "--runtime", "litert"]
@@ -112,11 +114,17 @@ def test_accuracy_is_measured_on_labelled_audio(
     rows = "".join(f"{k}.wav,{said if k else other}\n" for k in range(4))
     for k in range(4):
         write_wav(tmp_path / f"{k}.wav", samples, 48_000)
+    for k in range(4, 8):  # a minute is timed on before it is reached
+        write_wav(tmp_path / f"{k}.wav", samples, 48_000)
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    rows += "".join(f"{k}.wav,{said}\n" for k in range(4, 8)) + "broken.wav,dog\n"
     (tmp_path / "labels.csv").write_text(f"file,label\n{rows}")
     assert main([*_QUICK, "--audio", str(tmp_path / "labels.csv"), "--json"]) == 0
-    (found,) = json.loads(capfd.readouterr().out)["accuracy"]
-    assert (found["level"], found["n_clips"], found["top1"]) == ("v5", 4, 0.75)
-    assert found["macro_f1"] == pytest.approx((6 / 7 + 0) / 2)  # 3 of 4 found and 1 claimed too much; the other none
+    document = json.loads(capfd.readouterr().out)
+    (found,) = document["accuracy"]
+    assert (found["level"], found["n_clips"], found["top1"]) == ("v5", 8, 7 / 8)
+    assert found["macro_f1"] == pytest.approx((14 / 15 + 0) / 2)  # 7 of 8 claims are right; the other class is missed
+    assert any(note.startswith(f"left out of the accuracy: {tmp_path / 'broken.wav'}") for note in document["notes"])
 
 
 def test_agent_that_replays(capfd: pytest.CaptureFixture[str], mosquitto: Mosquitto) -> None:
@@ -130,6 +138,33 @@ def test_agent_that_replays(capfd: pytest.CaptureFixture[str], mosquitto: Mosqui
     assert 0 < agent["latency_s"]["median"] < 10
     assert 40 < agent["peak_pss_mb"] < 200
     assert 0 < agent["cpu_share"] < 1
+
+
+def test_asked_to_end_it_leaves_no_agent_and_no_broker_behind(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    assert mosquitto
+    command = [str(Path(sys.executable).with_name("sonyc-tools")), *_QUICK, "--agent-clips", "3"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    log = "sonyc-bench-*/log"
+    wait_until(lambda: any("recording" in one.read_text() for one in tmp_path.glob(log)), what="an agent", timeout_s=60)
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert b"Traceback" not in said
+    assert list(tmp_path.glob("sonyc-bench-*")) == []
+    left = [
+        path
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if f"{tmp_path}/sonyc-bench-".encode() in _command_line(path)
+    ]
+    assert left == []
+
+
+def _command_line(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.mark.parametrize(

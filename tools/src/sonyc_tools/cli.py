@@ -85,7 +85,7 @@ def bench(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     csv: Annotated[Path | None, typer.Option(help="Write every figure to this file.", show_default=False)] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw a PNG file.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
-    paste: Annotated[bool, typer.Option(help="Print a block for a bug report instead.")] = False,
+    paste: Annotated[bool, typer.Option("--paste", help="Print a block for a bug report instead.")] = False,
 ) -> None:
     """Measure what levels, bundles, runtimes and other models cost on this machine; under five minutes by default.
 

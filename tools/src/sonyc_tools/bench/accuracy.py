@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from sonyc_contract.audio import read_audio, resample
 from sonyc_contract.codec import round_trip
+from sonyc_contract.errors import AudioError
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_tools.bench.material import LabelledFile
 from sonyc_tools.bench.recognising import Contender
+from sonyc_tools.errors import BenchError
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def accuracy_of(
     files: Sequence[LabelledFile],
     levels: Sequence[Level],
     *,
-    on_file: Callable[[int], None] = lambda _done: None,
+    on_refused: Callable[[str], None] = lambda _reason: None,
 ) -> list[Accuracy]:
     """Store and score every recording at every level.
 
@@ -46,22 +48,28 @@ def accuracy_of(
         contender: The bundle.
         files: The recordings, at least one.
         levels: The levels.
-        on_file: Told how many recordings are done.
+        on_refused: Told why a file is left out that is not usable audio.
 
     Raises:
-        AudioError: a file is not usable audio.
+        BenchError: none of them is usable audio.
     """
     recogniser = contender.recogniser(contender.spec)
     rate_hz = contender.bundle.manifest.storage_rate_hz
     said: dict[Level, list[int]] = {level: [] for level in levels}
-    for done, file in enumerate(files, start=1):
-        audio = read_audio(file.path)
+    truth: list[int] = []
+    for file in files:
+        try:
+            audio = read_audio(file.path)
+        except AudioError as error:
+            on_refused(f"left out of the accuracy: {error}")
+            continue
+        truth.append(LABELS.index(file.label))
         samples = resample(audio.samples, audio.rate_hz, rate_hz)
         for level in levels:
             stored = round_trip(samples, rate_hz, level=level)
             said[level].append(int(recogniser.score(stored, rate_hz, level=level).probabilities.argmax()))
-        on_file(done)
-    truth = [LABELS.index(file.label) for file in files]
+    if not truth:
+        raise BenchError(f"none of {len(files)} labelled recordings is usable audio")
     return [_accuracy(contender.name, level, truth, said[level]) for level in levels]
 
 

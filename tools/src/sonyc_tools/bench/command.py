@@ -1,6 +1,9 @@
 """Runs the benchmark for the command line: measures, shows, writes, and chooses the exit code."""
 
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +49,8 @@ def bench(settings: BenchSettings, outputs: Outputs) -> int:
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _require_writable(outputs)
-    report = run(settings, lambda line: console.print(f"bench: {line}", markup=False))
+    with _interruptible():
+        report = run(settings, lambda line: console.print(f"bench: {line}", markup=False))
     _write(report, outputs)
     _show(report, outputs)
     if report.machine.is_busy:
@@ -55,6 +59,16 @@ def bench(settings: BenchSettings, outputs: Outputs) -> int:
     for line in (*report.notes, *(f"cannot keep up with real time: {reason}" for reason in report.too_slow)):
         console.print(f"bench: {line}", markup=False)
     return EXIT_TOO_SLOW if report.too_slow else 0
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a request to end be an interrupt, so that agent and broker are ended too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show(report: Report, outputs: Outputs) -> None:

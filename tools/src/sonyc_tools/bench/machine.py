@@ -45,7 +45,7 @@ def this_machine() -> Machine:
     """Describe the machine that this process runs on."""
     return Machine(
         cpu=_cpu(),
-        n_cpus=len(os.sched_getaffinity(0)),
+        n_cpus=_n_cpus(),
         memory_mb=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20,
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip(),
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
@@ -53,6 +53,12 @@ def this_machine() -> Machine:
         packages={name: version for name in _PACKAGES if (version := _version(name))},
         load_average=round(os.getloadavg()[0], 2),
     )
+
+
+def _n_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux alone says which of them a process may use
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _cpu() -> str:

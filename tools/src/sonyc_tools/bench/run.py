@@ -178,7 +178,7 @@ def _replays(settings: BenchSettings, plan: Plan, say: Say, notes: list[str]) ->
         say(f"an agent replays {settings.n_agent_clips} clips of 10 s at level {level}, at real time")
         try:
             found.append(replay(plan.contenders[0], level, plan.material.long, n_clips=settings.n_agent_clips))
-        except (BrokerError, ProcessError) as error:
+        except (BrokerError, ProcessError, OSError) as error:  # OSError: a full disk, or a system without /proc
             notes.append(f"the agent was not measured: {error}")
             break
     return found
@@ -206,7 +206,7 @@ def _accuracies(plan: Plan, say: Say, notes: list[str]) -> list[Accuracy]:
     for name in dict.fromkeys(contender.name for contender in plan.contenders):
         say(f"accuracy of {name} on {len(plan.material.labelled)} labelled recordings")
         contender = next(one for one in plan.contenders if one.name == name)
-        found += accuracy_of(contender, plan.material.labelled, plan.levels)
+        found += accuracy_of(contender, plan.material.labelled, plan.levels, on_refused=notes.append)
     return found
 
 
