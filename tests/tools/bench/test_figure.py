@@ -115,6 +115,19 @@ def test_lost_clips_and_overload_are_said_with_their_figures(report: Report) -> 
     assert as_document(slow)["keeps_up"] is False
 
 
+def test_ours_is_compared_as_the_peers_run(report: Report) -> None:
+    ours = report.first
+    others = [
+        replace(ours, contender=replace(ours.contender, runtime=Runtime.TFLITE), ms_per_s=_figure(0.5)),
+        replace(ours, contender=replace(ours.contender, n_threads=2), ms_per_s=_figure(0.4)),
+    ]
+    beside = replace(report, recognisers=[*others, ours], memory=[report.memory[0]] * 3)
+    assert as_document(beside)["recogniser_ms_per_s"] == 0.3
+    assert points(beside)[0].ms_per_s == 0.3
+    alone = replace(beside, recognisers=others, memory=beside.memory[:2])
+    assert as_document(alone)["recogniser_ms_per_s"] == 0.5
+
+
 def test_figures_of_peers_are_top_level_keys(report: Report) -> None:
     document = as_document(report)
     assert document["recogniser_ms_per_s"] == 0.3

@@ -58,9 +58,9 @@ def points(report: Report) -> list[Point]:
     """Give our bundles and the peers; accuracy is the yardstick's, or for our bundles that on the labelled audio."""
     measured = {one.contender: (one.macro_f1,) * 3 for one in reversed(report.accuracies)}
     found: dict[str, Point] = {}
-    for cost in report.recognisers:
+    for cost in (report.reference, *report.recognisers):
         name = cost.contender.name
-        judged = report.judgement_of("compact") if cost is report.first else None
+        judged = report.judgement_of("compact") if cost is report.reference else None
         found.setdefault(name, Point(name, cost.ms_per_s.median, judged.macro_f1 if judged else measured.get(name)))
     for peer in report.peers:
         judged = report.judgement_of(peer.peer.embedding)

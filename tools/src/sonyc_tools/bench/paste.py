@@ -5,7 +5,7 @@ from sonyc_tools.bench.report import Report
 
 def as_block(report: Report) -> str:
     """Give the block, fenced as Markdown; it holds no path and no name of a host."""
-    machine, ours = report.machine, report.first
+    machine, ours = report.machine, report.reference
     lines = [
         f"cpu: {machine.cpu}, {machine.n_cpus} usable, governor {machine.governor or 'not said'}",
         f"memory: {machine.memory_mb} MB; {machine.system}; Python {machine.python}",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sonyc_contract.levels import Level
+from sonyc_contract.runtime import Runtime
 from sonyc_tools.bench.accuracy import Accuracy
 from sonyc_tools.bench.coding import CodingCost
 from sonyc_tools.bench.judging import Judgement
@@ -57,8 +58,14 @@ class Report:
 
     @property
     def first(self) -> RecogniserCost:
-        """The recogniser whose figure stands for all."""
+        """The recogniser that the agent ran."""
         return self.recognisers[0]
+
+    @property
+    def reference(self) -> RecogniserCost:
+        """The recogniser that peers are compared with: as they run, on ai-edge-litert with one thread, if it was."""
+        alike = (one for one in self.recognisers if one.contender.runtime is Runtime.LITERT)
+        return next((one for one in alike if one.contender.n_threads == 1), self.first)
 
     @property
     def too_slow(self) -> list[str]:

@@ -94,7 +94,7 @@ def peers_table(report: Report) -> Section:
         Table(),
     )
     _columns(table, ("model", "ms", "of ours", "MMAC/s", "kB", "macro-F1", "minus YAMNet"), n_left=1)
-    ours = report.first
+    ours = report.reference
     table.add_row(
         ours.contender.name, _shown(ours.ms_per_s), "1.00", f"{ours.contender.macs_per_s / 1e6:.1f}",
         f"{ours.contender.n_bytes / 1e3:.0f}", *_judged(report, "compact"),
