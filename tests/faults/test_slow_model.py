@@ -35,10 +35,13 @@ def test_slow_model_sheds_whole_clips_and_nothing_grows(tmp_path: Path, record_p
                 time.sleep(PACE_S)  # the pace of the street
                 if n >= N_CLIPS // 4:
                     memory_mb.append(anonymous_mb_now())
+            lag_s = whole.agent.health.document().queues.lag_s
             whole.model.delay_s = 0.0
             wait_until(lambda: _accounted(whole.status()) == N_CLIPS, what="every clip labelled or shed")
             status = whole.status()
             wait_until(lambda: len(broker.payloads("label")) == status["labels_written"], what="every label")
+    assert lag_s is not None
+    assert 2.0 < lag_s <= 2.0 * (MAX_WAITING_CLIPS + 3), "some clips are waited for, and no more than may wait"
     assert status["clips_shed"] > N_CLIPS / 3
     assert status["gaps"] == status["clips_shed"]
     assert status["seconds_captured"] + status["seconds_lost"] == 2.0 * N_CLIPS
