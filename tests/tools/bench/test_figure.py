@@ -1,5 +1,6 @@
 """The figure, looked at by its own renderer: nothing is cut off, and there is one legend."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sonyc_contract.bundle import read_bundle
 from sonyc_contract.levels import Level
 from sonyc_contract.runtime import Runtime
 from sonyc_tools.bench.coding import Coding, CodingCost
-from sonyc_tools.bench.document import as_csv, as_document
+from sonyc_tools.bench.document import as_csv, as_document, as_json
 from sonyc_tools.bench.figure import draw, points
 from sonyc_tools.bench.judging import Judgement
 from sonyc_tools.bench.machine import this_machine
@@ -113,6 +114,12 @@ def test_lost_clips_and_overload_are_said_with_their_figures(report: Report) -> 
     assert "coding and recognising take 10 ms per second of audio; at most 5 are allowed" in reason
     assert f"TOO SLOW: {reason}" in as_block(slow)
     assert as_document(slow)["keeps_up"] is False
+
+
+def test_json_is_strict(report: Report) -> None:
+    odd = replace(report, judgements=[Judgement("e0", "pcm", 9, (float("nan"), 0.1, float("inf")), None)])
+    (judged,) = json.loads(as_json(odd), parse_constant=pytest.fail)["yardstick"]
+    assert judged["macro_f1"] == [None, 0.1, None]
 
 
 def test_ours_is_compared_as_the_peers_run(report: Report) -> None:

@@ -1,7 +1,7 @@
 """Runs the benchmark for the command line: measures, shows, writes, and chooses the exit code."""
 
-import json
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sonyc_contract.files import write_whole
-from sonyc_tools.bench.document import as_csv, as_document
+from sonyc_tools.bench.document import as_csv, as_json
 from sonyc_tools.bench.figure import as_png
 from sonyc_tools.bench.paste import as_block
 from sonyc_tools.bench.report import Report
@@ -72,22 +72,28 @@ def _interruptible() -> Iterator[None]:
 
 
 def _show(report: Report, outputs: Outputs) -> None:
+    if outputs.as_json:
+        sys.stdout.write(as_json(report) + "\n")
+    elif outputs.paste:
+        sys.stdout.write(as_block(report) + "\n")
+    else:
+        _show_tables(report)
+
+
+def _show_tables(report: Report) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
-    if outputs.as_json:
-        console.print(json.dumps(as_document(report), default=str), soft_wrap=True, markup=False)
-    elif outputs.paste:
-        console.print(as_block(report), soft_wrap=True, markup=False)
-    else:
-        machine = report.machine
-        console.print(f"{machine.cpu}, {machine.n_cpus} usable, {machine.memory_mb} MB; {report.material}")
-        console.print("Medians with 95 % intervals; processor time where not said otherwise.")
-        for section in sections(report):
-            console.print(f"\n{section.title}", style="bold", markup=False)
-            console.print(section.table)
-            if section.caption:
-                console.print(section.caption, markup=False)
+    machine = report.machine
+    console.print(
+        f"{machine.cpu}, {machine.n_cpus} usable, {machine.memory_mb} MB; {report.material}", markup=False, emoji=False
+    )
+    console.print("Medians with 95 % intervals; processor time where not said otherwise.")
+    for section in sections(report):
+        console.print(f"\n{section.title}", style="bold", markup=False)
+        console.print(section.table)
+        if section.caption:
+            console.print(section.caption, markup=False)
 
 
 def _write(report: Report, outputs: Outputs) -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -55,6 +57,11 @@ def as_document(report: Report) -> dict[str, Any]:
     }
 
 
+def as_json(report: Report) -> str:
+    """Give the document as one line of strict JSON: a figure that is no number (nothing was judged) is null."""
+    return json.dumps(_strict(json.loads(json.dumps(as_document(report), default=str))), allow_nan=False)
+
+
 def as_csv(report: Report) -> str:
     """Give every figure as a line: what, of which subject, at which level and rate; median and interval, unit."""
     text = io.StringIO()
@@ -88,6 +95,14 @@ def _rows(report: Report) -> Iterator[tuple[object, ...]]:
         yield ("macro-F1", found.contender, found.level, "", f"{found.macro_f1:.4g}", "", "", "")
     for judged in report.judgements:
         yield ("yardstick macro-F1", judged.embedding, judged.level, "", *(f"{x:.4g}" for x in judged.macro_f1), "")
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _strict(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_strict(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _three(figure: Estimate) -> tuple[str, str, str]:
