@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sonyc_tools.bench.judging import fold_of
+from sonyc_tools.bench.judging import fold_of, study_toml
 from sonyc_tools.bench.material import LabelledFile, gather
 from sonyc_tools.cli import main
 from sonyc_tools.errors import BenchError
+from sonyc_trainer.study import load_study
 from support.signals import noise, write_wav
 
 
@@ -40,6 +41,18 @@ def test_csv_names_recordings(tmp_path: Path) -> None:
         write_wav(tmp_path / f"{name}.wav", noise(1.0, 48_000), 48_000)
     (tmp_path / "labels.csv").write_text("file,label,source\na.wav,dog,street 7\nb.wav,dog,\n")
     assert [one.source for one in gather(tmp_path / "labels.csv").labelled] == ["street 7", "b.wav"]
+
+
+@pytest.mark.trainer_env
+def test_study_that_is_made_can_be_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(study_toml({"yamnet-2": "yamnet", "sea": "edgel3-sea-converted", "e": "edgel3-sea", "s": "sonyc"}))
+    (tmp_path / "audio").mkdir()
+    files = {name: tmp_path / f"{name}.file" for name in ("yamnet-2", "sea", "e", "s", "compact")}
+    for file in files.values():
+        file.touch()
+    study = load_study(path, folders={"labelled": tmp_path / "audio"}, models=files)
+    assert [one.name for one in study.compare] == ["yamnet-2", "sea", "e", "s", "compact"]
 
 
 @pytest.mark.trainer_env

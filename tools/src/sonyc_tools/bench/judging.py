@@ -93,13 +93,19 @@ def _study(
             yield study, judging.datasets
             return
         _link(folder / _DATASET, files)
-        study.write_text(_study_toml({name: peer.kind for name, peer in models.items()}))
+        study.write_text(study_toml({name: _form(peer) for name, peer in models.items()}))
         yield study, {_DATASET: folder / _DATASET}
 
 
 def _is_named(judging: Judging, peer: Peer) -> bool:
-    """Whether a peer's file is named to the study: a given one knows kinds, one of ours every file."""
-    return judging.study is None or peer.embedding == peer.kind
+    """Whether a peer's file is named to the study: a given one knows kinds as they are published, ours every file."""
+    return judging.study is None or peer.embedding == _form(peer)
+
+
+def _form(peer: Peer) -> str:
+    """Say which of `_EMBEDDINGS` a file is: SEA may come as its published weights, or converted already."""
+    is_converted = peer.path is not None and peer.path.suffix == ".tflite"
+    return "edgel3-sea-converted" if peer.kind == "edgel3-sea" and is_converted else peer.kind
 
 
 def _read(path: Path) -> bytes:
@@ -119,7 +125,7 @@ def _link(folder: Path, files: Sequence[LabelledFile]) -> None:
         (folder / file.label / name).symlink_to(file.path.resolve())
 
 
-def _study_toml(kinds: Mapping[str, str]) -> str:
+def study_toml(kinds: Mapping[str, str]) -> str:
     """Write the study: log-mel statistics, and a variant per embedding, by name and kind."""
     of = {**kinds, _OURS: _OURS}
     compared = "".join(_COMPARE.format(name=name, embedding=_EMBEDDINGS[kind]) for name, kind in of.items())
@@ -162,6 +168,7 @@ embedding = {embedding}
 _EMBEDDINGS: Final = {
     "yamnet": '{ kind = "tflite:yamnet.tflite" }',
     "edgel3-sea": '{ kind = "edgel3-sea" }',
+    "edgel3-sea-converted": '{ kind = "tflite:sea.tflite", frontend = "edgel3-sea", window_s = 1.0, hop_s = 1.0 }',
     "sonyc": '{ kind = "tflite:sonyc.tflite", frontend = "sonyc-compat", window_s = 1.0, hop_s = 1.0 }',
     "compact": '{ kind = "compact", weights = "compact.bundle" }',
 }
