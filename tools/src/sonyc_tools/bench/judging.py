@@ -17,6 +17,7 @@ from sonyc_tools.programs import read_program
 
 N_FOLDS: Final = 3
 REFERENCE: Final = "yamnet"
+LOG_MEL: Final = "log-mel"
 LEVEL: Final = "pcm"
 
 _DATASET = "labelled"
@@ -25,13 +26,14 @@ _OURS = "compact"
 
 @dataclass(frozen=True)
 class Judgement:
-    """Macro-F1 of an embedding, with its 95 % interval, and its difference to YAMNet's where there is one."""
+    """Macro-F1 of an embedding, with its 95 % interval, and its difference to that of `reference`."""
 
     embedding: str
     level: str
     n_clips: int
     macro_f1: tuple[float, float, float]
     difference: tuple[float, float, float] | None
+    reference: str = REFERENCE
 
 
 def judge(judging: Judging, peers: Sequence[Peer], ours: Path, files: Sequence[LabelledFile]) -> list[Judgement]:
@@ -57,10 +59,10 @@ def judge(judging: Judging, peers: Sequence[Peer], ours: Path, files: Sequence[L
                 options += [option, f"{name}={path.resolve()}"]
         if judging.cache is not None:
             options += ["--cache", judging.cache.resolve()]
-        if REFERENCE not in files_of:
-            options += ["--reference", "log-mel"]
+        reference = REFERENCE if REFERENCE in files_of else LOG_MEL
+        options += ["--reference", reference]
         document = json.loads(read_program("sonyc-trainer", options).splitlines()[-1])
-    return [_judgement(row) for row in document["results"]]
+    return [_judgement(row, reference) for row in document["results"]]
 
 
 def fold_of(files: Sequence[LabelledFile]) -> dict[str, int]:
@@ -168,22 +170,21 @@ embedding = {embedding}
 _EMBEDDINGS: Final = {
     "yamnet": '{ kind = "tflite:yamnet.tflite" }',
     "edgel3-sea": '{ kind = "edgel3-sea" }',
-    "edgel3-sea-converted": '{ kind = "tflite:sea.tflite", frontend = "edgel3-sea", window_s = 1.0, hop_s = 1.0 }',
+    "edgel3-sea-converted": '{ kind = "tflite:sea.tflite", frontend = "edgel3-sea", window_s = 1.0 }',
     "sonyc": '{ kind = "tflite:sonyc.tflite", frontend = "sonyc-compat", window_s = 1.0, hop_s = 1.0 }',
     "compact": '{ kind = "compact", weights = "compact.bundle" }',
 }
 
 
-def _judgement(row: Mapping[str, Any]) -> Judgement:
-    difference = next(
-        (one for kind, one in row["differences"].items() if kind == "trained" and row["embedding"] != REFERENCE), None
-    )
+def _judgement(row: Mapping[str, Any], reference: str) -> Judgement:
+    difference = row["differences"].get("trained") if row["embedding"] != reference else None
     return Judgement(
         embedding=row["embedding"],
         level=row["level"],
         n_clips=row["n_clips"],
         macro_f1=_interval(row["macro_f1"]),
         difference=None if difference is None else _interval(difference),
+        reference=reference,
     )
 
 

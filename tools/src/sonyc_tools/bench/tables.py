@@ -93,7 +93,8 @@ def peers_table(report: Report) -> Section:
         "Peers (ms of processor time per s of audio at 48 kHz, same resampler, ai-edge-litert, 1 thread)",
         Table(),
     )
-    _columns(table, ("model", "ms", "of ours", "MMAC/s", "kB", "macro-F1", "minus YAMNet"), n_left=1)
+    reference = report.judgements[0].reference if report.judgements else "reference"
+    _columns(table, ("model", "ms", "of ours", "MMAC/s", "kB", "macro-F1", f"minus {reference}"), n_left=1)
     ours = report.reference
     table.add_row(
         ours.contender.name, _shown(ours.ms_per_s), "1.00", f"{ours.contender.macs_per_s / 1e6:.1f}",
