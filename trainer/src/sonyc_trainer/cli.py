@@ -248,9 +248,9 @@ def convert_sea(
     weights: Annotated[Path, typer.Argument(metavar="FILE", help="EdgeL3's .h5 or .h5.gz.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The TFLite file.", show_default=False)],
 ) -> None:
-    """Convert the Keras weights of EdgeL3's SEA, 64 numbers, to TFLite.
+    """Convert the Keras weights of EdgeL3's SEA to TFLite.
 
-    It takes windows of 1 s of front end edgel3-sea, [64, 50, 1].
+    It gives 64 numbers, and takes windows of 1 s of front end edgel3-sea, [64, 50, 1].
     """
     from sonyc_contract.files import write_whole
     from sonyc_trainer.embeddings.edgel3 import convert_weights
