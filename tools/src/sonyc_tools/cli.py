@@ -81,6 +81,9 @@ def bench(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     ] = None,
     data: Annotated[list[str] | None, typer.Option(help="NAME=DIR of its datasets; may be repeated.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="NAME=FILE of its models beside the peers'.")] = None,
+    by_fold: Annotated[
+        list[str] | None, typer.Option(help="NAME=A,B,C: its variants that are judged as one, a fold each.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of embeddings that its runs share.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every figure to this file.", show_default=False)] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw a PNG file.", show_default=False)] = None,
@@ -102,6 +105,7 @@ def bench(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
             bundles=bundle or [], audio=audio, levels=level or [], rates_hz=rate, runtimes=runtime or [],
             threads=threads or [1], hop_s=hop, card=card, n_reps=reps, n_agent_clips=agent_clips, max_load=max_load,
             peers=peers, study=yardstick, data=data or [], models=model or [], cache=cache,
+            by_fold=by_fold or [],
         )
     )  # fmt: skip
     raise typer.Exit(run_bench(settings, Outputs(as_json=as_json, paste=paste, csv=csv, figure=figure)))

@@ -57,6 +57,8 @@ def judge(judging: Judging, peers: Sequence[Peer], ours: Path, files: Sequence[L
         for option, given in (("--data", datasets), ("--model", files_of)):
             for name, path in given.items():
                 options += [option, f"{name}={path.resolve()}"]
+        for joined in judging.by_fold:
+            options += ["--by-fold", joined]
         if judging.cache is not None:
             options += ["--cache", judging.cache.resolve()]
         reference = REFERENCE if REFERENCE in files_of else LOG_MEL

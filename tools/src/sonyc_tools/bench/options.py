@@ -40,6 +40,7 @@ class Given:
     data: Sequence[str]
     models: Sequence[str]
     cache: Path | None
+    by_fold: Sequence[str]
 
 
 def parse(given: Given) -> BenchSettings:
@@ -78,7 +79,13 @@ def parse(given: Given) -> BenchSettings:
         n_agent_clips=given.n_agent_clips,
         max_load=max_load,
         peers=given.peers,
-        judging=Judging(given.study, _named(given.data, "--data"), _named(given.models, "--model"), given.cache),
+        judging=Judging(
+            given.study,
+            _named(given.data, "--data"),
+            _named(given.models, "--model"),
+            given.cache,
+            tuple(given.by_fold),
+        ),
     )
 
 

@@ -16,12 +16,14 @@ class Judging:
         datasets: Folders of the study's datasets, by name.
         models: Files of its models, by name, beside those found among the peers.
         cache: Folder of embeddings that runs share.
+        by_fold: `NAME=A,B,C`: variants of the study that are judged as one, a fold each. Ours is `compact`.
     """
 
     study: Path | None = None
     datasets: dict[str, Path] = field(default_factory=dict)
     models: dict[str, Path] = field(default_factory=dict)
     cache: Path | None = None
+    by_fold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
