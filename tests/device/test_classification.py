@@ -281,7 +281,9 @@ def test_what_libraries_print_does_not_mix_with_the_lines(tmp_path: Path) -> Non
     assert (done.returncode, json.loads(done.stdout)["cut"], done.stderr) == (0, True, "")
 
 
-@pytest.mark.parametrize("arguments", [["classify"], ["classify", "--level", "v10", "a.wav"], ["run"], [], ["fly"]])
+@pytest.mark.parametrize(
+    "arguments", [["classify"], ["classify", "--level", "v10", "a.wav"], ["run", "--x"], [], ["fly"]]
+)
 def test_wrong_usage_is_exit_code_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -1,16 +1,15 @@
 """The demo's broker and subscriber, over real MQTT on loopback."""
 
 import socket
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sonyc_contract.labels import LABELS
 from sonyc_contract.messages import LabelEvent, dump_message
 from sonyc_tools.embedded_broker import embedded_broker
 from sonyc_tools.errors import BrokerError
 from sonyc_tools.subscriber import subscribed
+from support.sample_messages import LABEL
 
 pytestmark = pytest.mark.trainer_env
 
@@ -18,36 +17,8 @@ TOPIC = "sonyc/v1/node-1/label"
 
 
 def label(seq: int) -> LabelEvent:
-    return LabelEvent.model_validate(
-        {
-            "schema": "sonyc.label/1",
-            "node": "node-1",
-            "session": "0" * 16,
-            "seq": seq,
-            "run": "1" * 16,
-            "clip_id": f"{'0' * 16}-{seq}",
-            "start_utc": datetime(2026, 5, 1, tzinfo=UTC),
-            "clock": "synced",
-            "sample_index": 480_000 * seq,
-            "capture_rate_hz": 48_000,
-            "duration_s": 10.0,
-            "level": "v5",
-            "storage_rate_hz": 48_000,
-            "agent_version": "0.1.0",
-            "bundle": "0" * 64,
-            "frontend": "compact-000000000000",
-            "head": "v5",
-            "classified": "stored",
-            "n_windows": 10,
-            "probabilities": dict.fromkeys(LABELS, 0.25),
-            "thresholds": dict.fromkeys(LABELS, 0.5),
-            "detections": (),
-            "sound_level": {"leq": -40.0, "unit": "dBFS", "calibration": None, "levels": None},
-            "audio": {"kept": False, "reason": "mode-none", "n_bytes": 60_000},
-            "short": False,
-            "silent": False,
-        }
-    )
+    session = LABEL["session"]
+    return LabelEvent.model_validate({**LABEL, "seq": seq, "clip_id": f"{session}-{seq}"})
 
 
 def publish(host: str, port: int, payloads: list[bytes]) -> None:

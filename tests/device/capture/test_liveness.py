@@ -54,6 +54,7 @@ class FakeSystem:
         is_missing: Whether opening fails.
         n_rescans: How often it looked anew.
         may_open: Whether opening returns; else it hangs.
+        is_opening: Whether it was asked to open one.
     """
 
     microphones: list[FakeMicrophone] = field(default_factory=list)
@@ -61,9 +62,11 @@ class FakeSystem:
     n_rescans: int = 0
     is_abandoned: bool = False
     may_open: threading.Event = field(default_factory=threading.Event)
+    is_opening: threading.Event = field(default_factory=threading.Event)
     on_rescan: Callable[[], None] = lambda: None
 
     def open(self) -> FakeMicrophone:
+        self.is_opening.set()
         self.may_open.wait(30)
         self.microphones.append(FakeMicrophone(CaptureError("no such microphone") if self.is_missing else None))
         return self.microphones[-1]
@@ -255,6 +258,7 @@ def test_outage_that_lasts_to_the_end_is_a_gap_to_the_end(bench: Bench) -> None:
 def test_sound_system_that_hangs_does_not_keep_the_agent_from_leaving(bench: Bench) -> None:
     bench.system.may_open.clear()
     bench.source.start(bench.ring)
+    assert bench.system.is_opening.wait(20)
     bench.source.stop()
     assert bench.system.is_abandoned
     assert isinstance(bench.ring.read(1), End)
