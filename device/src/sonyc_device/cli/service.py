@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sonyc_device.cli.output import DEGRADED, OK, add_config, add_json, report
+from sonyc_device.cli.output import DEGRADED, OK, add_config, add_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,13 +67,13 @@ def _make(steps: "Iterable[Step]", *, is_dry: bool) -> None:
 def _status(arguments: argparse.Namespace) -> int:
     from sonyc_device.config import load_config
     from sonyc_device.running.status import read_status, troubles
+    from sonyc_device.running.status_words import in_words
 
     document = read_status(load_config(arguments.config).state_folder)
-    if arguments.json:
-        print(json.dumps(document, indent=1))
-    else:
-        report(document, as_json=False)
     found = troubles(document)
-    for trouble in found:
-        print(trouble, file=sys.stderr)
+    if arguments.json:
+        print(json.dumps({**document, "troubles": found}, indent=1))
+    else:
+        for subject, text in in_words(document, found):
+            print(f"{subject:<10} {text}")
     return DEGRADED if found else OK
