@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import select
 import struct
 import tempfile
 import threading
@@ -89,22 +88,22 @@ def writes_watched(folder: Path) -> Iterator[FileWrites]:
         if place.exists() and libc.fanotify_mark(watch, flags, mask, _AT_FDCWD, str(place).encode()) < 0:
             os.close(watch)
             pytest.skip(f"{place} cannot be watched: {os.strerror(ctypes.get_errno())}")
-    writes, stopping = FileWrites(), threading.Event()
-    reader = threading.Thread(target=_read, args=(watch, writes, stopping))
+    writes, last = FileWrites(), folder / "end of the watch"
+    reader = threading.Thread(target=_read, args=(watch, writes, last))
     reader.start()
     try:
         yield writes
     finally:
-        stopping.set()
+        last.write_bytes(b"events come in their order, so that none of before is missing when this one has come")
         reader.join()
+        last.unlink()
         os.close(watch)
 
 
-def _read(watch: int, writes: FileWrites, stopping: threading.Event) -> None:
-    """Take events until it is time to stop and there are no more."""
-    while select.select([watch], [], [], 0.2)[0] or not stopping.is_set():
-        if not select.select([watch], [], [], 0)[0]:
-            continue
+def _read(watch: int, writes: FileWrites, last: Path) -> None:
+    """Take events up to this process's own write of a file, however much others write meanwhile."""
+    is_over = False
+    while not is_over:
         data = os.read(watch, 1 << 16)
         while data:
             length, _, _, _, mask, descriptor, pid = _EVENT.unpack_from(data)
@@ -112,11 +111,13 @@ def _read(watch: int, writes: FileWrites, stopping: threading.Event) -> None:
             if mask & _FAN_Q_OVERFLOW:
                 writes.problem = "the kernel's queue overflowed"
             if descriptor >= 0:
-                _look(writes, pid, descriptor)
+                is_over |= _look(writes, pid, descriptor) == last
 
 
-def _look(writes: FileWrites, pid: int, descriptor: int) -> None:
+def _look(writes: FileWrites, pid: int, descriptor: int) -> Path | None:
+    """Note what a process of ours wrote; gives the file that this process itself wrote."""
     with open(descriptor, "rb", buffering=0) as file:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         if writes.is_ours(pid):
-            path = Path(f"/proc/self/fd/{descriptor}").readlink()
             writes.note(pid, path, file.read(MAX_FILE_BYTES + 1) or b"")
+        return path if pid == os.getpid() else None
