@@ -8,8 +8,9 @@ import pytest
 
 from sonyc_contract.settings import Settings
 from sonyc_trainer.errors import DatasetError, EmbeddingError, StageError
-from sonyc_trainer.folder import INPUTS, StudyFolder, open_folder
+from sonyc_trainer.folder import StudyFolder, open_folder
 from sonyc_trainer.pipeline import MODULES, StageOutcome, finished, run_stage, run_study
+from sonyc_trainer.stage_inputs import INPUTS
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
 from support.small_datasets import burst_study

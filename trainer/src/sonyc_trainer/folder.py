@@ -20,47 +20,9 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import ANY_HEAD, HeadSpec
 from sonyc_contract.settings import describe
 from sonyc_trainer.errors import StageError
+from sonyc_trainer.stage_inputs import INPUTS, have_same_results, setting
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.study import DatasetFormat, EmbeddingSettings, Study
-
-__all__ = ["INPUTS", "Stage", "StageInputs", "StudyFolder", "open_folder"]
-
-
-@dataclass(frozen=True)
-class StageInputs:
-    """What a stage's results depend on: tables of the study, and stages before it.
-
-    Attributes:
-        settings: Names of `Study` fields, or of fields in them.
-        after: Stages whose results it reads.
-        version: Raised when the stage's code changes its results.
-    """
-
-    settings: tuple[str, ...] = ()
-    after: tuple[Stage, ...] = ()
-    version: int = 1
-
-
-_EMBEDDING: Final = tuple(f"embedding.{name}" for name in EmbeddingSettings.model_fields if name != "pooling")
-
-INPUTS: Final[dict[Stage, StageInputs]] = {
-    Stage.DATASET: StageInputs(settings=("dataset",)),
-    Stage.SELECT: StageInputs(settings=("labels", "split", "seed"), after=(Stage.DATASET,), version=2),
-    Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,), version=2),
-    Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
-    Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,)),
-    Stage.EMBED: StageInputs(after=(Stage.PRETRAIN,)),
-    Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding.pooling"), after=(Stage.EMBED,), version=2),
-    Stage.EVALUATE: StageInputs(settings=("calibration", "seed"), after=(Stage.TRAIN,), version=2),
-    Stage.EXPORT: StageInputs(
-        settings=("export.min_top1_agreement", "export.max_probability_difference"), after=(Stage.TRAIN,)
-    ),
-    Stage.BUNDLE: StageInputs(settings=("export", "name"), after=(Stage.EXPORT, Stage.EVALUATE)),
-    Stage.SPECTROGRAMS: StageInputs(after=(Stage.COMPRESS,)),
-    Stage.COSTS: StageInputs(settings=("costs",), after=(Stage.EVALUATE,)),
-    Stage.COMPARE: StageInputs(settings=("compare", "seed"), after=(Stage.EVALUATE,)),
-    Stage.REPORT: StageInputs(settings=("name",), after=(Stage.BUNDLE, Stage.SPECTROGRAMS, Stage.COSTS, Stage.COMPARE)),
-}
+from sonyc_trainer.study import DatasetFormat, Study
 
 LAST_OF_VARIANTS: Final = Stage.EVALUATE
 """Variants are trained and tested, and no more."""
@@ -346,7 +308,7 @@ class StudyFolder:
         document = {
             "stage": stage,
             "version": inputs.version,
-            "settings": {name: _setting(self.study, name) for name in inputs.settings},
+            "settings": {name: setting(self.study, name) for name in inputs.settings},
             "after": [self.key(before) for before in inputs.after],
         }
         if Stage.DATASET in inputs.after:
@@ -400,14 +362,6 @@ class StudyFolder:
         return float(json.loads((self.of(stage) / _DONE_FILE).read_text())["duration_s"])
 
 
-def have_same_results(one: Study, other: Study, stage: Stage) -> bool:
-    """Whether a stage's results are the same in two studies of the same clips."""
-    inputs = INPUTS[stage]
-    return all(_setting(one, name) == _setting(other, name) for name in inputs.settings) and all(
-        have_same_results(one, other, before) for before in inputs.after
-    )
-
-
 def open_folder(root: Path) -> StudyFolder:
     """Open the folder of a study that was run before, or of one of its variants.
 
@@ -431,13 +385,6 @@ def _sweep(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.is_file():
             path.unlink()
-
-
-def _setting(study: Study, name: str) -> object:
-    value: object = study.model_dump(mode="json")
-    for part in name.split("."):
-        value = value[part]  # type: ignore[index]
-    return value
 
 
 def _digest(path: Path | None) -> str | None:

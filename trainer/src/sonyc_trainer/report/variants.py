@@ -17,7 +17,7 @@ from sonyc_trainer.study.comparisons import BASE
 
 _CAPTION = (
     "Macro-F1 over tested levels, a line for the study and each variant; at each level the head that would serve it "
-    "there."
+    "there, or the first where none would."
 )
 _TOO_FEW = "These are too few clips or recordings to compare anything: what differs below may be chance."
 _AGAINST_STUDY = "Each variant against the study at the same level"

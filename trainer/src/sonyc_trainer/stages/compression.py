@@ -11,9 +11,10 @@ from sonyc_contract.codec import decode, encode
 from sonyc_contract.errors import CodecError
 from sonyc_contract.levels import Level
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.folder import Stage, StudyFolder
+from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import write_csv
 from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.tables import CODED, TRIMMED, read_clip, read_table, rows_of, write_table
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from sonyc_trainer.context import StageContext
 from sonyc_trainer.datasets import class_folders, sonyc_ust, urbansound8k
 from sonyc_trainer.datasets.listing import Clip, Listing
 from sonyc_trainer.errors import DatasetError
-from sonyc_trainer.folder import Stage, StudyFolder
+from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import DROPPED, write_csv, write_notes
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import DatasetFormat, DatasetSettings
 from sonyc_trainer.tables import CLIPS, write_table
 

@@ -8,9 +8,10 @@ from sonyc_trainer.context import StageContext
 from sonyc_trainer.datasets.listing import Dropped
 from sonyc_trainer.deciding import LabelMode
 from sonyc_trainer.errors import SelectionError
-from sonyc_trainer.folder import Stage, StudyFolder
+from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import DROPPED, LEDGER, ledger_rows, read_dropped, write_csv, write_notes
 from sonyc_trainer.splitting import SPLITS, TEST, Example, divide
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import DatasetFormat, SplitMode, SplitSettings, Study
 from sonyc_trainer.tables import CLIPS, SELECTION, read_table, write_table
 

@@ -15,11 +15,12 @@ from sonyc_trainer.band_limit import band_limited
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.datasets.listing import Dropped
 from sonyc_trainer.errors import StageError
-from sonyc_trainer.folder import Stage, StudyFolder
+from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import DROPPED, named, write_csv, write_notes
 from sonyc_trainer.loudness import Moment, loudest_moment
 from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.splitting import TRAIN
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Fill, TrimMode, TrimSettings
 from sonyc_trainer.tables import SELECTION, TRIMMED, read_table, rows_of, write_table
 
