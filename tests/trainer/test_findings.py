@@ -8,6 +8,7 @@ import pytest
 
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.findings import (
+    BackgroundFinding,
     CellFinding,
     Comparison,
     Difference,
@@ -26,6 +27,17 @@ DIFFERENCE = Difference(
     *(0.02, 0.04, 9, 2, 0.03, 0.06, True),
 )
 FACTS = Facts("test", "single", 0.95, 2_000, 120, 31, "pcm", 1, ("v9 differs.", "v5 does not."))
+
+
+def on_background(split: str, dataset: str) -> BackgroundFinding:
+    return BackgroundFinding(split, dataset, "any", "v9", "dog", 40, 7, 4, Estimate(0.1, 0.04, 0.23))
+
+
+def test_background_is_reported_of_test_clips_where_there_are_any() -> None:
+    pairs = [("validation", "mine"), ("validation", "made"), ("test", "mine")]
+    rows = tuple(on_background(split, dataset) for split, dataset in pairs)
+    findings = Findings(FACTS, {}, {}, (), {}, {}, {}, {}, {}, (), rows)
+    assert findings.reported_background() == rows[1:]
 
 
 def test_columns_are_the_fields() -> None:
@@ -67,6 +79,7 @@ def test_findings_come_back_as_they_were(tmp_path: Path) -> None:
         calibration={},
         accuracies={},
         seeds=(SeedFinding("any", 0, "v9", 0.1, 0.2),),
+        background=(on_background("test", "mine"),),
     )
     write_findings(tmp_path, written)
     assert findings_in(tmp_path) == written

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sonyc_contract.recognise import Pooling
+from sonyc_trainer.deciding import LabelMode
 from sonyc_trainer.embeddings.vectors import ClipVectors
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.head_data import fit_standardiser, head_data
@@ -50,6 +51,14 @@ def test_labels_targets_and_weights(vectors: ClipVectors) -> None:
     assert data.targets.sum(axis=1).tolist() == [1, 1, 1]
     assert data.weights(ClassWeights.BALANCED).tolist() == [0.75, 1.5, 0.75]
     assert data.weights(ClassWeights.NONE).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_background_counts_like_a_class_where_one_is_decided(vectors: ClipVectors) -> None:
+    labels = pd.Series([["dog"], [], []])
+    data = head_data([dataclasses.replace(vectors, clips=vectors.clips.assign(labels=labels))], Pooling.MEAN_EMBEDDING)
+    assert not data.targets[1:].any()
+    assert data.weights(ClassWeights.BALANCED, LabelMode.SINGLE).tolist() == [1.5, 0.75, 0.75]
+    assert data.weights(ClassWeights.BALANCED, LabelMode.MULTI).tolist() == pytest.approx([9 / 5, 3 / 5, 3 / 5])
 
 
 def test_levels_of_other_clips_are_refused(vectors: ClipVectors) -> None:

@@ -23,6 +23,15 @@ def test_mixtures_and_clips_of_no_class_have_weights_too() -> None:
     assert balanced_weights(class_flags([[], []])).tolist() == [1.0, 1.0]
 
 
+def test_clips_of_no_class_can_count_together_like_a_class() -> None:
+    truth = class_flags([["dog"]] * 6 + [["music"]] * 2 + [[]] * 40)
+    weights = balanced_weights(truth, none_is_a_class=True)
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[:6].sum() == pytest.approx(weights[6:8].sum()) == pytest.approx(weights[8:].sum())
+    labelled = truth[:8]
+    assert balanced_weights(labelled, none_is_a_class=True).tolist() == balanced_weights(labelled).tolist()
+
+
 def test_targets_follow_the_taxonomy() -> None:
     flags = class_flags([["engine"], ["dog", "engine"], []])
     assert targets(flags).tolist() == [[1, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 1], [0] * 8]

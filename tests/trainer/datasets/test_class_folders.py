@@ -86,6 +86,8 @@ def test_name_that_is_not_text_is_refused(tmp_path: Path, name: bytes) -> None:
         (["x.wav"], {}, "has no folders"),
         (["hund/a.wav"], {}, "folder 'hund' is no class of SONYC's"),
         (["dog/a.wav"], {"classes": {"cat": "dog"}}, "'classes' maps 'cat', which is no class of it; it has dog"),
+        (["dog/a.wav"], {"background": ["rain"]}, "'background' names 'rain', which is no class of it; it has dog"),
+        (["dog/a.wav"], {"background": ["dog"]}, "'background' names 'dog', which is one of the eight classes"),
         (["dog/a.wav"], {"file_pattern": PATTERN}, "a.wav: its name does not fit"),
         (["dog/x-a.wav"], {"file_pattern": "^(?P<fold>.)-"}, "gives fold 'x', which is no number"),
         (["dog/a.wav", "dog/a.flac"], {}, "differ only in their ending"),
@@ -93,6 +95,13 @@ def test_name_that_is_not_text_is_refused(tmp_path: Path, name: bytes) -> None:
 )
 def test_refusals(tmp_path: Path, files: list[str], options: dict[str, object], message: str) -> None:
     assert message in refusal(write_class_folders(tmp_path, files), **options)
+
+
+@pytest.mark.parametrize("classes", [{}, {"hund": "dog"}])
+def test_folder_can_be_background(tmp_path: Path, classes: dict[str, str]) -> None:
+    write_class_folders(tmp_path, [f"{next(iter(classes), 'dog')}/a.wav", "rain/a.wav", "rain/night/b.wav"])
+    clips = list_clips(settings_of(DatasetFormat.CLASS_FOLDERS, tmp_path, classes=classes, background=["rain"])).clips
+    assert [(clip.labels, clip.is_background) for clip in clips] == [(["dog"], False), ([], True), ([], True)]
 
 
 def test_real_audio_is_listed_whole(shared_data: Path) -> None:

@@ -48,6 +48,22 @@ def test_mapping_of_a_class_that_there_is_not_is_refused(tmp_path: Path) -> None
     assert "'classes' maps 'dog_brak', which is no class of it" in refusal(tmp_path, classes={"dog_brak": "dog"})
 
 
+def test_class_can_be_background(tmp_path: Path) -> None:
+    write_urbansound8k(tmp_path, ROWS)
+    clips = list_clips(settings_of(DatasetFormat.URBANSOUND8K, tmp_path, background=["air_conditioner"])).clips
+    assert [clip.is_background for clip in clips] == [False, False, True, False]
+    assert clips[2].labels == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("air", "'background' names 'air', which is no class of it"), ("siren", "'siren', which is one of the eight")],
+)
+def test_background_that_is_no_class_or_one_of_the_eight_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    write_urbansound8k(tmp_path, ROWS)
+    assert message in refusal(tmp_path, background=[name])
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -130,6 +130,27 @@ def test_multi_label_drops_clips_that_are_named_by_another_sound(tmp_path: Path)
     assert pd.read_csv(folder.dropped(Stage.SELECT))["clip_id"].tolist() == ["d/020"]
 
 
+@pytest.mark.parametrize("labels", ["single", "multi"])
+def test_background_is_used_and_counted(tmp_path: Path, labels: str) -> None:
+    empty = [clip(20 + number, [])._replace(is_background=True) for number in range(5)]
+    clips = [*singles("dog", 10), *empty, clip(40, [])]
+    folder = folder_of(tmp_path, clips, labels=labels, dataset_format="class-folders")
+    selection.run(folder, StageContext())
+    assert pd.read_csv(folder.dropped(Stage.SELECT))["clip_id"].tolist() == ["d/040"]
+    breakdown = pd.read_csv(folder.breakdown).set_index("label")
+    assert breakdown.loc["background"].to_dict() == {"train": 3, "validation": 1, "test": 1}
+    (note,) = [note for note in notes_of(folder) if note.startswith("Of 15 clips")]
+    assert ("5 are background" in note) == (labels == "single")
+
+
+def test_background_alone_does_not_fill_a_split(tmp_path: Path) -> None:
+    empty = [clip(20 + number, [], fold=1)._replace(is_background=True) for number in range(5)]
+    dogs = [clip(number, ["dog"], fold=2) for number in range(5)]
+    folder = folder_of(tmp_path, [*dogs, *empty], mode="folds", test_folds=[1])
+    with pytest.raises(SelectionError, match="leaves no clip for test"):
+        selection.run(folder, StageContext())
+
+
 def test_no_clip_of_one_class_is_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, [clip(1, []), clip(2, ["dog", "music"])])
     with pytest.raises(SelectionError, match="no clip has exactly one of the eight classes"):

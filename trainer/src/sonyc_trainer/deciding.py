@@ -31,8 +31,21 @@ def decided(probabilities: Probabilities, mode: LabelMode, thresholds: Sequence[
     return np.asarray(probabilities >= np.asarray(thresholds))
 
 
+def is_judged(truth: Flags, mode: LabelMode) -> NDArray[np.bool_]:
+    """Say which clips the largest output can be right for: those of a class; with `multi`, all.
+
+    Args:
+        truth: bool [n_clips, 8].
+        mode: How is decided.
+
+    Returns:
+        bool [n_clips].
+    """
+    return np.asarray(truth.any(axis=-1) | (mode is LabelMode.MULTI))
+
+
 def share_right(logits: NDArray[np.float64], truth: Flags, mode: LabelMode) -> float:
-    """Give the share of clips whose decided classes are exactly their own, while no thresholds are chosen.
+    """Give the share of the judged clips whose decided classes are exactly their own, before thresholds are chosen.
 
     Args:
         logits: float [..., n_clips, 8]; 0 is a probability of 0.5.
@@ -40,4 +53,4 @@ def share_right(logits: NDArray[np.float64], truth: Flags, mode: LabelMode) -> f
         mode: How is decided.
     """
     flags = one_hot(logits.argmax(axis=-1)) if mode is LabelMode.SINGLE else logits >= 0
-    return float(np.mean((flags == truth).all(axis=-1)))
+    return float(np.mean((flags == truth).all(axis=-1)[..., is_judged(truth, mode)]))

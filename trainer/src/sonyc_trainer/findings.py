@@ -17,6 +17,7 @@ from sonyc_trainer.statistics.bootstrap import Estimate
 if TYPE_CHECKING:
     from sonyc_trainer.folder import StudyFolder
 
+ANY_CLASS: Final = "any"
 MICRO: Final = "micro"
 MACRO: Final = "macro"
 
@@ -206,6 +207,33 @@ class SeedFinding:
 
 
 @dataclass(frozen=True)
+class BackgroundFinding:
+    """Background clips of a dataset in which a head of the first seed detects something.
+
+    Attributes:
+        split: `test` or `validation`; the thresholds were chosen on the latter.
+        dataset: Where the clips are from.
+        trained: Name of the head.
+        tested: The level.
+        label: The class that is detected; `any` for one or more of them.
+        n_clips: How many background clips there are.
+        n_groups: Of how many recordings.
+        n_detected: How many of them have the detection.
+        share: Their share, with Wilson's interval, which takes clips as independent.
+    """
+
+    split: str
+    dataset: str
+    trained: str
+    tested: str
+    label: str
+    n_clips: int
+    n_groups: int
+    n_detected: int
+    share: Estimate
+
+
+@dataclass(frozen=True)
 class Facts:
     """What all findings have in common.
 
@@ -247,6 +275,7 @@ class Findings:
         calibration: By head and class.
         accuracies: By head.
         seeds: Every seed's figures.
+        background: Detections on background clips, by split, dataset, head, level and class; empty without such clips.
     """
 
     facts: Facts
@@ -259,6 +288,12 @@ class Findings:
     calibration: dict[tuple[str, str], CalibratedClass]
     accuracies: dict[str, StudyAccuracy]
     seeds: tuple[SeedFinding, ...]
+    background: tuple[BackgroundFinding, ...] = ()
+
+    def reported_background(self) -> tuple[BackgroundFinding, ...]:
+        """Give those of a dataset's test clips; of its validation clips where it has no others."""
+        tested = {one.dataset for one in self.background if one.split == "test"}
+        return tuple(one for one in self.background if one.split == "test" or one.dataset not in tested)
 
 
 _FACTS_FILE: Final = "statistics.json"
@@ -299,6 +334,7 @@ def findings_in(target: Path) -> Findings:
         calibration={(one.head, one.label): one for one in read_records(target / "calibration.csv", CalibratedClass)},
         accuracies={one.head: one for one in read_records(target / "accuracies.csv", StudyAccuracy)},
         seeds=seeds,
+        background=read_records(target / "background.csv", BackgroundFinding),
     )
 
 
@@ -313,4 +349,5 @@ def write_findings(target: Path, findings: Findings) -> None:
     write_records(target / "calibration.csv", CalibratedClass, list(findings.calibration.values()))
     write_records(target / "accuracies.csv", StudyAccuracy, list(findings.accuracies.values()))
     write_records(target / "seeds.csv", SeedFinding, findings.seeds)
+    write_records(target / "background.csv", BackgroundFinding, findings.background)
     write_whole(target / _FACTS_FILE, (json.dumps(vars(findings.facts), indent=1) + "\n").encode())

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sonyc_contract.audio import FloatArray
 from sonyc_contract.recognise import Pooling
 from sonyc_trainer.attention import Attention, ClipPooling
+from sonyc_trainer.deciding import LabelMode
 from sonyc_trainer.embeddings.vectors import ClipVectors
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.learning import balanced_weights, class_flags, targets
@@ -38,10 +39,14 @@ class HeadData:
         """float32 [n_clips, 8]."""
         return targets(self.truth)
 
-    def weights(self, class_weights: ClassWeights) -> FloatArray:
-        """How much each clip counts, float32 [n_clips] with a mean of 1."""
+    def weights(self, class_weights: ClassWeights, labels: LabelMode = LabelMode.SINGLE) -> FloatArray:
+        """How much each clip counts, float32 [n_clips] with a mean of 1.
+
+        Balanced, background clips of a single-label study count together like one more class: a few are heard, and
+        hours of them do not drown the others.
+        """
         if class_weights is ClassWeights.BALANCED:
-            return balanced_weights(self.truth)
+            return balanced_weights(self.truth, none_is_a_class=labels is LabelMode.SINGLE)
         return np.ones(len(self.truth), np.float32)
 
 

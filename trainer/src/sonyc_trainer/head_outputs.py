@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonyc_contract.audio import FloatArray
 from sonyc_contract.recognise import HeadSpec, Probabilities, calibrated
@@ -54,6 +55,12 @@ class SplitOutputs:
             for index, name in enumerate(self.heads):
                 found[seed, index] = calibrated(self.logits[seed, index], of_heads[name].calibration)
         return found
+
+    def of_clips(self, chosen: NDArray[np.bool_]) -> "SplitOutputs":
+        """Give some of the clips, bool [n_clips], in the same order."""
+        clips = self.clips[chosen].reset_index(drop=True)
+        logits, embeddings = self.logits[..., chosen, :], self.embeddings[:, chosen]
+        return SplitOutputs(clips, self.heads, self.levels, logits, embeddings)
 
     def served(self, seed: int, head: str, levels: Sequence[str]) -> tuple[FloatArray, Flags]:
         """Give logits [n, 8] and truth [n, 8] of one head at some levels, each clip once at every level."""

@@ -12,7 +12,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Pooling
 from sonyc_trainer.attention import Attention, ClipPooling, attended, n_outputs
 from sonyc_trainer.conversion import keras_file, to_float32
-from sonyc_trainer.deciding import LabelMode, share_right
+from sonyc_trainer.deciding import LabelMode, is_judged, share_right
 from sonyc_trainer.embeddings.vectors import ClipVectors, read_vectors
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.head_data import HeadData, Standardiser, fit_standardiser, head_data
@@ -56,7 +56,7 @@ class TrainedHead:
         keras: Its `.keras` file; takes raw embeddings, the standardisation is folded in.
         tflite: The same as TFLite, in float32.
         record: Epochs run, the best of them (from 1), training and validation clips, and the accuracy over them at all
-            levels of the head.
+            levels of the head; background clips of a single-label study are not among them.
     """
 
     keras: bytes
@@ -80,9 +80,9 @@ def train_head(job: HeadJob) -> TrainedHead:
         record = {
             "n_epochs": n_epochs,
             "best_epoch": best_epoch,
-            "n_train": len(trainer.training.data.truth),
+            "n_train": trainer.n_judged(trainer.training),
             "train_accuracy": trainer.accuracy(trainer.training),
-            "n_validation": len(trainer.validation.data.truth),
+            "n_validation": trainer.n_judged(trainer.validation),
             "validation_accuracy": trainer.accuracy(trainer.validation),
         }
         return TrainedHead(keras_file(exported), to_float32(exported), record)
@@ -164,6 +164,10 @@ class _Trainer:
         """Give the share of clips, over all levels, that are decided right."""
         return share_right(self._all_logits(split), split.data.truth, self._job.labels)
 
+    def n_judged(self, split: _Tensors) -> int:
+        """Count the clips that `accuracy` is of."""
+        return int(np.count_nonzero(is_judged(split.data.truth, self._job.labels)))
+
     def _loss(self, split: _Tensors) -> float:
         logits = self._all_logits(split)
         losses = np.logaddexp(0, logits) - split.data.targets * logits
@@ -178,7 +182,7 @@ class _Trainer:
         return _Tensors(data, *(self._tf.constant(array) for array in arrays))
 
     def _weights(self, data: HeadData) -> FloatArray:
-        return data.weights(self._job.settings.class_weights)
+        return data.weights(self._job.settings.class_weights, self._job.labels)
 
     def _trace_epoch(self, order: Any, levels: Any) -> Any:
         """Run through all training clips in `order`, each at its level of `levels`; gives the mean loss."""

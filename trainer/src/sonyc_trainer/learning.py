@@ -30,11 +30,18 @@ def targets(truth: Flags) -> FloatArray:
     return truth.astype(np.float32)
 
 
-def balanced_weights(truth: Flags) -> FloatArray:
+def balanced_weights(truth: Flags, *, none_is_a_class: bool = False) -> FloatArray:
     """Weigh clips so that all classes that are there count alike; the mean weight is 1. float32 [n].
 
-    A clip of several classes has the mean of what their clips would have, one of none an average clip's weight.
+    A clip of several classes has the mean of what their clips would have.
+
+    Args:
+        truth: bool [n, 8].
+        none_is_a_class: Whether the clips of none count together as much as those of a class; otherwise each of them
+            has an average clip's weight.
     """
+    if none_is_a_class:
+        truth = np.column_stack([truth, ~truth.any(axis=1)])
     counts, n_classes = truth.sum(axis=0), truth.sum(axis=1)
     of_classes = len(truth) / np.maximum(np.count_nonzero(counts) * counts, 1)
     weights = np.where(n_classes > 0, truth @ of_classes / np.maximum(n_classes, 1), 1.0)

@@ -8,7 +8,7 @@ from sonyc_contract.bundle import Agreement
 from sonyc_contract.labels import LABELS
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_contract.runtime import Runtime
-from sonyc_trainer.findings import Findings
+from sonyc_trainer.findings import ANY_CLASS, Findings
 from sonyc_trainer.results import Results
 from sonyc_trainer.statistics.calibration import UNREACHED_THRESHOLD, CalibrationMethod
 from sonyc_trainer.study import Study
@@ -45,7 +45,10 @@ class CardFacts:
 
 def model_card(study: Study, facts: CardFacts) -> str:
     """Write the card as Markdown."""
-    sections = [_head(study), _model(study, facts), _data(study, facts), _figures(facts), _limits(study, facts)]
+    sections = [_head(study), _model(study, facts), _data(study, facts), _figures(facts)]
+    if facts.findings.background:
+        sections.append(_background(facts))
+    sections.append(_limits(study, facts))
     return "\n\n".join(sections) + "\n"
 
 
@@ -87,7 +90,12 @@ def _data(study: Study, facts: CardFacts) -> str:
     lines = [f"- {dataset.name} ({dataset.format})" for dataset in study.dataset]
     lines += [f"- {source}" for source in study.export.sources]
     counts = ", ".join(f"{n} {split}" for split, n in facts.n_clips.items())
-    return "\n".join(["## Data", "", *lines, "", f"Clips: {counts}."])
+    empty = {(one.dataset, one.split): one.n_clips for one in facts.findings.background}
+    of_none = [f"{n} {split} of {dataset}" for (dataset, split), n in empty.items()]
+    among = (
+        f" Background, none of the classes, among them: {', '.join(of_none)}, and more to train on." if empty else ""
+    )
+    return "\n".join(["## Data", "", *lines, "", f"Clips: {counts}.{among}"])
 
 
 def _figures(facts: CardFacts) -> str:
@@ -114,6 +122,27 @@ def _figures(facts: CardFacts) -> str:
     ]
     verdict = [f"- {line}" for line in facts.findings.facts.verdict]
     return "\n".join([f"## Figures ({results.split} clips)", "", *head, *rows, "", *verdict, *agreement])
+
+
+def _background(facts: CardFacts) -> str:
+    rows = []
+    for one in facts.findings.reported_background():
+        if one.label == ANY_CLASS and one.tested == facts.results.own_level(one.trained):
+            share = f"{one.share.value:.3f} ({one.share.low:.3f} to {one.share.high:.3f})"
+            clips = f"{one.n_clips} {one.split}, {one.n_groups} recordings"
+            rows.append(f"| {one.dataset} | {clips} | {one.trained} | {one.tested} | {one.n_detected} | {share} |")
+    return "\n".join(
+        [
+            "## None of these",
+            "",
+            "Clips of none of the eight classes in which a class is detected all the same, at the thresholds above",
+            "(on validation clips they were chosen). They are to be set again on a site's own background.",
+            "",
+            "| clips of | number | head | tested at | with a detection | share, 95 % (Wilson) |",
+            "|---|---|---|---|---:|---:|",
+            *rows,
+        ]
+    )
 
 
 def _limits(study: Study, facts: CardFacts) -> str:

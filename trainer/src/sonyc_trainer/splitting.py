@@ -74,8 +74,9 @@ def _check(examples: Sequence[Example], splits: Sequence[str], wanted: Sequence[
             f"no clip of class {missing[0]!r} is left to train on (it has {n_groups} groups in all): add recordings of "
             "it, leave the class out, or change the split"
         )
+    labelled = {split for example, split in zip(examples, splits, strict=True) if example.labels}
     for split in wanted:
-        if split not in splits:
+        if split not in labelled:
             raise SelectionError(f"the split leaves no clip for {split}: change the fractions or add recordings")
 
 

@@ -25,14 +25,14 @@ class StageInputs:
 _EMBEDDING: Final = tuple(f"embedding.{name}" for name in EmbeddingSettings.model_fields if name != "pooling")
 
 INPUTS: Final[dict[Stage, StageInputs]] = {
-    Stage.DATASET: StageInputs(settings=("dataset",)),
-    Stage.SELECT: StageInputs(settings=("labels", "split", "seed"), after=(Stage.DATASET,), version=2),
+    Stage.DATASET: StageInputs(settings=("dataset",), version=2),
+    Stage.SELECT: StageInputs(settings=("labels", "split", "seed"), after=(Stage.DATASET,), version=3),
     Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,), version=2),
     Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
     Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,), version=2),
     Stage.EMBED: StageInputs(after=(Stage.PRETRAIN,)),
     Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding.pooling"), after=(Stage.EMBED,), version=2),
-    Stage.EVALUATE: StageInputs(settings=("calibration", "seed"), after=(Stage.TRAIN,), version=3),
+    Stage.EVALUATE: StageInputs(settings=("calibration", "seed"), after=(Stage.TRAIN,), version=4),
     Stage.EXPORT: StageInputs(
         settings=("export.min_top1_agreement", "export.max_probability_difference"), after=(Stage.TRAIN,)
     ),
@@ -41,7 +41,7 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.COSTS: StageInputs(settings=("costs",), after=(Stage.EVALUATE,), version=2),
     Stage.COMPARE: StageInputs(settings=("compare", "seed"), after=(Stage.EVALUATE,)),
     Stage.REPORT: StageInputs(
-        settings=("name",), after=(Stage.BUNDLE, Stage.SPECTROGRAMS, Stage.COSTS, Stage.COMPARE), version=2
+        settings=("name",), after=(Stage.BUNDLE, Stage.SPECTROGRAMS, Stage.COSTS, Stage.COMPARE), version=3
     ),
 }
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sonyc_trainer.background_clips import BACKGROUND, is_background
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import LEDGER, ledger_rows, read_dropped, read_notes
 from sonyc_trainer.pipeline import StageOutcome, finished
@@ -71,4 +72,6 @@ def _breakdown(used: "pd.DataFrame") -> dict[str, dict[str, int]]:
     from sonyc_trainer.splitting import SPLITS
 
     numbers = used.explode("labels").groupby(["labels", "split"]).size()
-    return {label: {split: int(numbers.get((label, split), 0)) for split in SPLITS} for label in LABELS}
+    found = {label: {split: int(numbers.get((label, split), 0)) for split in SPLITS} for label in LABELS}
+    empty = used.loc[is_background(used["labels"]), "split"].value_counts()
+    return found | ({BACKGROUND: {split: int(empty.get(split, 0)) for split in SPLITS}} if len(empty) else {})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonyc_contract.files import sha256_hex
 from sonyc_trainer.compared import read_compared
-from sonyc_trainer.findings import read_findings
+from sonyc_trainer.findings import ANY_CLASS, read_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import read_notes
 from sonyc_trainer.planning.costs import read_costs
@@ -33,6 +33,7 @@ def summary_document(folder: StudyFolder, results: Results) -> dict[str, Any]:
         "training": results.head_records,
         "bundle": _bundle(folder),
         "verdict": list(read_findings(folder).facts.verdict),
+        "background": _background(folder),
         "variants": _variants(folder),
         "notes": read_notes(folder),
     }
@@ -58,7 +59,7 @@ def print_summary(folder: StudyFolder) -> None:
     if summary["variants"]:
         console.print("Macro-F1 in % of the study and its variants, each level with its own head", highlight=False)
         console.print(_variants_table(summary))
-    for line in summary["verdict"]:
+    for line in [*summary["verdict"], *_background_lines(summary)]:
         console.print(line, highlight=False)
     for note in summary["notes"]:
         console.print(f"Note: {note}", highlight=False)
@@ -91,6 +92,30 @@ def _variants(folder: StudyFolder) -> dict[str, dict[str, float]]:
     for cell in read_compared(folder.of(Stage.COMPARE)).cells:
         found.setdefault(cell.trained, {})[cell.tested] = cell.macro_f1.value
     return found
+
+
+def _background(folder: StudyFolder) -> dict[str, dict[str, Any]]:
+    """Give, by dataset, split and clips, and the clips with a detection by head and level; nothing without such."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in read_findings(folder).reported_background():
+        if one.label == ANY_CLASS:
+            empty: dict[str, Any] = {"split": one.split, "n_clips": one.n_clips, "n_detected": {}}
+            of_dataset = found.setdefault(one.dataset, empty)
+            of_dataset["n_detected"].setdefault(one.trained, {})[one.tested] = one.n_detected
+    return found
+
+
+def _background_lines(summary: dict[str, Any]) -> list[str]:
+    """Say of each dataset's background clips in how many each head detects something, at its own level."""
+    lines = []
+    for name, of_dataset in summary["background"].items():
+        counts = [
+            f"{of_levels[head if head in of_levels else summary['levels'][0]]} with {head}"
+            for head, of_levels in of_dataset["n_detected"].items()
+        ]
+        clips = f"{of_dataset['n_clips']} {of_dataset['split']} clips of background in {name}"
+        lines.append(f"Of {clips} a detection is in {', '.join(counts)}.")
+    return lines
 
 
 def _as_nodes_write(folder: StudyFolder) -> dict[str, int]:

@@ -42,7 +42,7 @@ def list_clips(settings: DatasetSettings) -> Listing:
         files = sorted(path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith("."))
         audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
         n_passed_over += len(files) - len(audio)
-        clips += [_clip(settings, root, path, labels_of(folder.name, classes)) for path in audio]
+        clips += [_clip(settings, root, path, folder.name, classes) for path in audio]
     _check_unique(clips)
     n_alone = sum(clip.group == clip.clip_id for clip in clips)
     return Listing(clips, notes=_notes(settings, n_alone, n_passed_over))
@@ -51,18 +51,19 @@ def list_clips(settings: DatasetSettings) -> Listing:
 def _classes(settings: DatasetSettings, folders: list[str]) -> Mapping[str, str]:
     if not folders:
         raise DatasetError(f"{settings.path}: has no folders; one per class is needed, such as {LABELS[0]}/")
+    classes = settings.classes or {label: label for label in LABELS}
+    check_class_names(settings, folders, classes)
     if settings.classes:
-        check_class_names(settings, folders)
-        return settings.classes
-    if unknown := [name for name in folders if name not in LABELS]:
+        return classes
+    if unknown := [name for name in folders if name not in (*LABELS, *settings.background)]:
         raise DatasetError(
-            f"{settings.path}: folder {unknown[0]!r} is no class of SONYC's ({', '.join(LABELS)}); rename it, or map "
-            "the folders in the study's 'classes'"
+            f"{settings.path}: folder {unknown[0]!r} is no class of SONYC's ({', '.join(LABELS)}); rename it, map "
+            "the folders in the study's 'classes', or name it in 'background' where it holds none of the eight"
         )
-    return {label: label for label in LABELS}
+    return classes
 
 
-def _clip(settings: DatasetSettings, root: Path, path: Path, labels: list[str]) -> Clip:
+def _clip(settings: DatasetSettings, root: Path, path: Path, class_name: str, classes: Mapping[str, str]) -> Clip:
     clip_id = f"{settings.name}/{path.relative_to(root).with_suffix('').as_posix()}"
     if not clip_id.isprintable():  # bytes that are no UTF-8 among it, which tables cannot hold
         raise DatasetError(f"{str(path)!r}: the name has characters that are not text; rename it")
@@ -72,9 +73,10 @@ def _clip(settings: DatasetSettings, root: Path, path: Path, labels: list[str]) 
         clip_id=clip_id,
         dataset=settings.name,
         path=str(path),
-        labels=labels,
+        labels=labels_of(class_name, classes),
         group=f"{prefix}/{found['source']}" if found.get("source") else clip_id,
         fold=_fold(settings, path, found),
+        is_background=class_name in settings.background,
     )
 
 

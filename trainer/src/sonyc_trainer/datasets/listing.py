@@ -25,6 +25,7 @@ class Clip(NamedTuple):
     labels: list[str]
     group: str
     fold: int = NO_FOLD
+    is_background: bool = False
 
 
 class Dropped(NamedTuple):
@@ -106,17 +107,28 @@ def check_files(source: Path, paths: Iterable[Path]) -> None:
         raise DatasetError(f"{source}: {_some('audio file', missing)} not there; download or unpack the rest")
 
 
-def check_class_names(settings: DatasetSettings, known: Iterable[str]) -> None:
-    """Check that the study maps classes that the dataset has.
+def check_class_names(settings: DatasetSettings, known: Iterable[str], mapped: Iterable[str]) -> None:
+    """Check that the classes which the study names are the dataset's, and none both something and nothing.
+
+    Args:
+        settings: The dataset's, with its `classes` and `background`.
+        known: The dataset's classes.
+        mapped: Those that are one of SONYC's.
 
     Raises:
-        DatasetError: naming the first that it has not, and those that it has.
+        DatasetError: naming the first that it has not, and those that it has; the first that is mapped and background.
     """
     names = set(known)
-    if unknown := sorted(set(settings.classes) - names):
+    for what, named in (("'classes' maps", settings.classes), ("'background' names", settings.background)):
+        if unknown := sorted(set(named) - names):
+            raise DatasetError(
+                f"dataset {settings.name!r}: {what} {unknown[0]!r}, which is no class of it; it has "
+                f"{', '.join(sorted(names))}"
+            )
+    if both := sorted(set(settings.background) & set(mapped)):
         raise DatasetError(
-            f"dataset {settings.name!r}: 'classes' maps {unknown[0]!r}, which is no class of it; it has "
-            f"{', '.join(sorted(names))}"
+            f"dataset {settings.name!r}: 'background' names {both[0]!r}, which is one of the eight classes: give "
+            "'classes' without it"
         )
 
 

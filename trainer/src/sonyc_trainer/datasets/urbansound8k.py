@@ -52,10 +52,10 @@ def list_clips(settings: DatasetSettings) -> Listing:
         raise DatasetError(
             f"{folder}: has no metadata/UrbanSound8K.csv; give the folder UrbanSound8K was unpacked into"
         )
-    check_class_names(settings, CLASSES)
+    classes = settings.classes or DEFAULT_CLASSES
+    check_class_names(settings, CLASSES, classes)
     frame = read_csv(path, _COLUMNS)
     _check_rows(path, frame)
-    classes = settings.classes or DEFAULT_CLASSES
     prefix = settings.sources or _SOURCES
     clips = [
         Clip(
@@ -65,6 +65,7 @@ def list_clips(settings: DatasetSettings) -> Listing:
             labels=labels_of(class_name, classes),
             group=f"{prefix}/{source}",
             fold=int(fold),
+            is_background=class_name in settings.background,
         )
         for name, source, fold, class_name in zip(*(frame[column] for column in _COLUMNS), strict=True)
     ]

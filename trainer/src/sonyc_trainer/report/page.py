@@ -6,6 +6,7 @@ from typing import Any
 from sonyc_contract.files import write_whole
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.report import answers, expenses, origins
+from sonyc_trainer.report.background import background
 from sonyc_trainer.report.markup import Markup, element, joined
 from sonyc_trainer.report.material import Material, read_material
 from sonyc_trainer.report.section import Section
@@ -39,12 +40,14 @@ def write_report(folder: StudyFolder, *, bundle: dict[str, Any] | None) -> None:
 def report_sections(material: Material, bundle: dict[str, Any] | None) -> list[Section]:
     """Give the sections in their order."""
     compared = [variants(material)] if material.compared.cells else []
+    nothing = [background(material)] if material.findings.background else []
     return [
         answers.answer(material),
         answers.matrix(material),
         *compared,
         expenses.costs(material),
         answers.classes(material),
+        *nothing,
         expenses.spectrograms(material),
         origins.clips(material),
         origins.training(material),

@@ -9,7 +9,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import ANY_HEAD, Probabilities
 from sonyc_trainer.compared import Compared, write_compared
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.deciding import LabelMode, decided
+from sonyc_trainer.deciding import LabelMode, decided, is_judged
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.folder import LAST_OF_VARIANTS, StudyFolder
 from sonyc_trainer.head_outputs import TEST
@@ -83,6 +83,7 @@ def _compared(folder: StudyFolder, done: Mapping[str, StudyFolder]) -> Compared:
 def _predictions(folder: StudyFolder) -> "pd.DataFrame":
     """Read what a study's heads say of the reported split, at the levels that they serve."""
     frame = read_table(folder.predictions, PREDICTIONS)
+    frame = frame[is_judged(class_flags(frame["labels"]), folder.study.labels)]
     split = TEST if TEST in set(frame["split"]) else frame["split"].iloc[0]
     heads = folder.head_names
     serving = {

@@ -16,7 +16,7 @@ from sonyc_contract.codec import decode
 from sonyc_contract.labels import N_LABELS
 from sonyc_contract.recognise import ANY_HEAD, HeadSpec, Pooling, Probabilities, calibrated, pooled_logits
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.deciding import decided
+from sonyc_trainer.deciding import decided, is_judged
 from sonyc_trainer.embeddings.embedding import load_embedding, open_quietly
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.learning import class_flags
@@ -112,6 +112,7 @@ def measure_shard(shard: Shard[Coding], *, job: CostJob, own_rate_hz: int) -> in
 def _clips(folder: StudyFolder) -> "pd.DataFrame":
     """Choose the clips of the reported split, thinned evenly where there are more than the settings allow."""
     trimmed = read_table(folder.trimmed, TRIMMED)
+    trimmed = trimmed[is_judged(class_flags(trimmed["labels"]), folder.study.labels)]
     split = "test" if (trimmed["split"] == "test").any() else "validation"
     rows = trimmed[trimmed["split"] == split].sort_values("clip_id").reset_index(drop=True)
     n = min(len(rows), max(folder.study.costs.max_clips, folder.study.costs.max_pieces))

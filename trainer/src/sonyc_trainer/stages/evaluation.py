@@ -1,8 +1,12 @@
-"""Stage `evaluate`: every trained level at every tested level, with the heads and the pooling that nodes use."""
+"""Stage `evaluate`: every trained level at every tested level, with the heads and the pooling that nodes use.
+
+Background clips count where calibration and thresholds are chosen. Whether anything is detected in them is a figure of
+its own; the others of a single-label study, where the largest output decides, are of clips with a class.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -11,11 +15,13 @@ from sonyc_contract.files import write_whole
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import ANY_HEAD, HeadSpec, Probabilities
+from sonyc_trainer.background_clips import background_findings
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.deciding import LabelMode, decided
+from sonyc_trainer.deciding import LabelMode, decided, is_judged
 from sonyc_trainer.findings import CalibratedClass, Cosine, Facts, Findings, StudyAccuracy, write_findings
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.head_outputs import TEST, VALIDATION, SplitOutputs, head_outputs
+from sonyc_trainer.learning import class_flags
 from sonyc_trainer.ledger import write_csv, write_notes
 from sonyc_trainer.metrics import absent, accuracy, class_figures, confusion, macro_f1
 from sonyc_trainer.stages import Stage
@@ -55,6 +61,12 @@ class Scored:
     probabilities: Probabilities
     decided: Flags
 
+    def judged(self, mode: LabelMode) -> "Scored":
+        """Give the clips for which what is decided can be right."""
+        chosen = is_judged(self.outputs.truth, mode)
+        of_clips = self.outputs.of_clips(chosen)
+        return Scored(of_clips, self.probabilities[..., chosen, :], self.decided[..., chosen, :])
+
 
 class Cell(NamedTuple):
     """True and decided classes, bool [n_clips, 8], of one trained level at one tested level."""
@@ -75,8 +87,14 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     """
     outputs = head_outputs(folder, context)
     specs, calibration = _operating_points(folder, outputs[VALIDATION])
-    scored = {split: _scored(folder, of, specs) for split, of in outputs.items()}
-    write_table(folder.predictions, _predictions(scored), PREDICTIONS)
+    of_all = {split: _scored(folder, of, specs) for split, of in outputs.items()}
+    write_table(folder.predictions, _predictions(of_all), PREDICTIONS)
+    background = [
+        one
+        for split, of in of_all.items()
+        for one in background_findings(split, of.outputs, of.probabilities[0], specs[0])
+    ]
+    scored = {split: of.judged(folder.study.labels) for split, of in of_all.items()}
     cells = [cell for split, of in scored.items() for cell in _cells(split, of)]
     target = folder.of(Stage.EVALUATE)
     write_csv(target / "matrix.csv", [_matrix_row(cell) for cell in cells], MATRIX)
@@ -85,7 +103,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     confusions = [row for cell in cells for row in _confusion_rows(cell)] if is_single else []
     write_csv(target / "confusion.csv", confusions, CONFUSION)
     write_csv(target / "levels.csv", [_level_row(folder, level) for level in folder.study.compress.levels], LEVELS)
-    write_findings(target, _findings(folder, scored, calibration))
+    write_findings(target, replace(_findings(folder, scored, calibration), background=tuple(background)))
     write_whole(folder.head_specs, json.dumps(_document(specs[0]), indent=1).encode())
     write_notes(folder.notes(Stage.EVALUATE), [*_notes(cells), *_source_notes(folder, scored)])
 
@@ -246,6 +264,7 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
 def _source_notes(folder: StudyFolder, scored: Mapping[str, Scored]) -> list[str]:
     """Name the classes that only a smaller dataset has: they may be known by how that set was recorded."""
     selected = read_table(folder.selection, SELECTION)
+    selected = selected[is_judged(class_flags(selected["labels"]), folder.study.labels)]
     largest = selected["dataset"].mode()[0]
     of = scored[TEST if TEST in scored else VALIDATION]
     datasets = selected.explode("labels").groupby("labels")["dataset"].unique()

@@ -1,9 +1,13 @@
-"""Stage `select`: clips of one class, or of any number for `labels = "multi"`; divided before they are compressed."""
+"""Stage `select`: clips of one class, or of any number for `labels = "multi"`, and clips that hold none of them.
+
+They are divided into train, validation and test here, before they are compressed.
+"""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from sonyc_contract.labels import LABELS
+from sonyc_trainer.background_clips import BACKGROUND, is_background
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.datasets.listing import Dropped
 from sonyc_trainer.deciding import LabelMode
@@ -26,7 +30,7 @@ _NAMES_EVERY_CLASS: Final = (DatasetFormat.SONYC_UST, DatasetFormat.SCENES)
 """Formats whose clips were listened to for all eight classes; a clip of the others is named by one sound in it."""
 
 BREAKDOWN: Final = ("label", *SPLITS)
-"""Clips per class and split."""
+"""Clips per class and split; a last row for background clips where there are any."""
 
 
 def run(folder: StudyFolder, context: StageContext) -> None:
@@ -46,9 +50,12 @@ def run(folder: StudyFolder, context: StageContext) -> None:
 
 
 def _usable(clips: "pd.DataFrame", study: Study) -> tuple["pd.DataFrame", list[Dropped]]:
-    """Leave out the clips whose classes are not known, and of a single-label study those of none or several."""
+    """Leave out the clips whose classes are not known, and of a single-label study those of none or several.
+
+    What the study says to be background stays, in both kinds of study.
+    """
     n_labels = clips["labels"].map(len)
-    without, several = n_labels == 0, n_labels > 1
+    without, several = (n_labels == 0) & ~clips["is_background"], n_labels > 1
     if study.labels is LabelMode.MULTI:
         # A clip that was listened to for all classes and has none is an example of each one's absence.
         listened = {dataset.name for dataset in study.dataset if dataset.format in _NAMES_EVERY_CLASS}
@@ -74,21 +81,28 @@ def _write(folder: StudyFolder, selected: "pd.DataFrame", dropped: list[Dropped]
     rows = zip(selected["labels"], selected["split"], strict=True)
     counts = Counter((label, split) for labels, split in rows for label in labels)
     numbers = {label: [counts[label, split] for split in SPLITS] for label in LABELS}
+    empty = Counter(selected.loc[is_background(selected["labels"]), "split"])
+    rows_of_none = [(BACKGROUND, *(empty[split] for split in SPLITS))] if empty else []
     write_csv(folder.dropped(Stage.SELECT), dropped, DROPPED)
-    write_csv(folder.breakdown, [(label, *row) for label, row in numbers.items()], BREAKDOWN)
+    write_csv(folder.breakdown, [*((label, *row) for label, row in numbers.items()), *rows_of_none], BREAKDOWN)
     write_csv(folder.ledger, ledger_rows(read_dropped(folder), len(selected)), LEDGER)
     write_notes(
         folder.notes(Stage.SELECT),
-        [*_notes(folder.study.split, numbers), *_mixture_notes(selected)],
+        [*_notes(folder.study.split, numbers), *_mixture_notes(selected, folder.study.labels)],
     )
     write_table(folder.selection, selected, SELECTION)
 
 
-def _mixture_notes(selected: "pd.DataFrame") -> list[str]:
+def _mixture_notes(selected: "pd.DataFrame", labels: LabelMode) -> list[str]:
     """Say how many clips have several classes or none; nothing where each has one."""
     n_labels = selected["labels"].map(len)
     if (n_labels == 1).all():
         return []
+    if labels is LabelMode.SINGLE:
+        return [
+            f"Of {len(n_labels)} clips {int((n_labels == 0).sum())} are background, none of the eight classes: heads "
+            "and thresholds learn from them; accuracy, macro-F1 and what is compared are of the others."
+        ]
     return [
         f"Of {len(n_labels)} clips {int((n_labels > 1).sum())} have several classes and {int((n_labels == 0).sum())} "
         "none: the numbers per class count a clip once for each of its classes."

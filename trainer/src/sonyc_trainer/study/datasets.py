@@ -36,6 +36,11 @@ class DatasetSettings(Settings):
     classes: dict[str, str] = Field(default_factory=dict)
     """From the dataset's own class names to SONYC's. A class that is not named here is none of SONYC's: its clips are
     listed without a label. Empty: UrbanSound8K's usual mapping, or folders named as SONYC's classes."""
+    background: tuple[str, ...] = ()
+    """The dataset's own classes whose clips hold none of the eight, such as `["air_conditioner"]`. Heads learn from
+    them that nothing is there, a detection on one counts against calibration and thresholds, and they have figures of
+    their own; accuracy and macro-F1 of a single-label study are of the other clips. A class that is named neither here
+    nor in `classes` is left out."""
     sources: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     """Whose identifiers its source recordings have, such as `freesound`: datasets with the same `sources` can hold
     pieces of the same recording. By default the dataset's own name, and `freesound` for UrbanSound8K."""
@@ -52,8 +57,11 @@ class DatasetSettings(Settings):
             raise ValueError("the table 'scenes' belongs to format 'scenes', and only to it")
         if self.file_pattern is not None and self.format is not DatasetFormat.CLASS_FOLDERS:
             raise ValueError("'file_pattern' belongs to format 'class-folders'")
-        if self.classes and self.format in (DatasetFormat.SONYC_UST, DatasetFormat.SCENES):
-            raise ValueError("'classes' belongs to formats 'urbansound8k' and 'class-folders'")
+        for key in ("classes", "background"):
+            if getattr(self, key) and self.format not in (DatasetFormat.URBANSOUND8K, DatasetFormat.CLASS_FOLDERS):
+                raise ValueError(f"'{key}' belongs to formats 'urbansound8k' and 'class-folders'")
+        if both := sorted(set(self.background) & set(self.classes)):
+            raise ValueError(f"class {both[0]!r} is in 'classes' and in 'background': it can be one of them")
         return self
 
     @field_validator("file_pattern")

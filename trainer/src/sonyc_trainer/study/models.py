@@ -131,7 +131,8 @@ class ClassWeights(StrEnum):
     """How much a clip counts while a head learns."""
 
     BALANCED = "balanced"
-    """All classes count alike, however many clips they have."""
+    """All classes count alike, however many clips they have; so do background clips of a single-label study, as one
+    more class."""
     NONE = "none"
     """All clips count alike."""
 
