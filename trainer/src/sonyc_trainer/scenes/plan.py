@@ -152,6 +152,14 @@ def plan_clip(index: int, config: ScenesConfig) -> SceneSpec:
     return SceneSpec(index, draw_sensor(config.seed, sensor_id), moment, split, is_verified, events)
 
 
+def draw_span(label: str, rng: Rng) -> tuple[float, float]:
+    """Draw when a sound of a class begins in a clip, and how long it lasts, in seconds."""
+    if label not in _MOMENTARY and rng.random() < _ALL_THROUGH:
+        return 0.0, float(CLIP_S)
+    length_s = rng.uniform(*_LENGTH_S[label])
+    return rng.uniform(0, CLIP_S - length_s), length_s
+
+
 def _draw_labels(index: int, config: ScenesConfig, rng: Rng) -> list[str]:
     """Draw the classes; the first ones of every eight clips in a row are all eight, so that classes are balanced."""
     order = random_stream(config.seed, Stream.BLOCK, index // len(LABELS)).permutation(len(LABELS))
@@ -183,7 +191,7 @@ def _draw_event(label: str, config: ScenesConfig, rng: Rng) -> Event:
     weights = KIND_WEIGHTS[label]
     kind = str(rng.choice(list(weights), p=list(weights.values())))
     is_near = bool(rng.random() < 0.55)
-    start_s, length_s = _draw_span(label, rng)
+    start_s, length_s = draw_span(label, rng)
     low, high = (0.3, 1.0) if is_near else (0.0, 0.65)
     snr_range_db = config.snr_high_db - config.snr_low_db
     uncertain = "X" in FINE[label] and rng.random() < (0.05 if is_near else 0.2)
@@ -198,10 +206,3 @@ def _draw_event(label: str, config: ScenesConfig, rng: Rng) -> Event:
         length_s=length_s,
         snr_db=config.snr_low_db + snr_range_db * rng.uniform(low, high),
     )
-
-
-def _draw_span(label: str, rng: Rng) -> tuple[float, float]:
-    if label not in _MOMENTARY and rng.random() < _ALL_THROUGH:
-        return 0.0, float(CLIP_S)
-    length_s = rng.uniform(*_LENGTH_S[label])
-    return rng.uniform(0, CLIP_S - length_s), length_s

@@ -14,6 +14,9 @@ from sonyc_contract.settings import Settings, describe
 GENERATOR_VERSION: Final = 1
 """Raised when the same settings give other samples or other rows."""
 
+BACKGROUND_VERSION: Final = 1
+"""Raised when the same settings of made background give other samples."""
+
 RATE_HZ: Final = 44_100
 CLIP_S: Final = 10
 N_SAMPLES: Final = RATE_HZ * CLIP_S
@@ -64,6 +67,38 @@ class ScenesConfig(Settings):
         return _digest(self.model_dump(mode="json", exclude={"n_clips"}))
 
 
+class BackgroundConfig(Settings):
+    """Made background, in format `background`: clips of 10 s of noise of many kinds, with none of the eight classes."""
+
+    hours: float = Field(default=0.5, gt=0, le=1_000)
+    """How much of it; 0.5 are 180 clips."""
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    """Another one makes other clips, such as for a check of what was learned."""
+    faint_fraction: float = Field(default=0.3, ge=0, le=1)
+    """Share of the clips with one or two sounds of the eight classes, so faint that none should be detected."""
+    faint_low_db: float = Field(default=-40, ge=-90, le=-15)
+    """How far the faintest of them are under the noise: their active level over that of the noise's quiet moments, in
+    the octave band where they stand out most."""
+    faint_high_db: float = Field(default=-25, ge=-90, le=-15)
+    """The same of the loudest of them."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "BackgroundConfig":
+        if self.faint_low_db > self.faint_high_db:
+            raise ValueError(f"faint_low_db = {self.faint_low_db:g} is above faint_high_db = {self.faint_high_db:g}")
+        return self
+
+    @property
+    def n_clips(self) -> int:
+        """Clips of 10 s."""
+        return max(1, round(self.hours * 3_600 / CLIP_S))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that one clip depends on: all but their number."""
+        return _digest(self.model_dump(mode="json", exclude={"hours"}), version=BACKGROUND_VERSION)
+
+
 def scenes_config(**options: object) -> ScenesConfig:
     """Check options that come from outside, such as a command line.
 
@@ -76,6 +111,18 @@ def scenes_config(**options: object) -> ScenesConfig:
         raise ConfigError(f"scenes: {describe(error)}") from error
 
 
+def background_config(**options: object) -> BackgroundConfig:
+    """Check options that come from outside, such as a command line.
+
+    Raises:
+        ConfigError: an unknown option, a wrong type or a value out of range; the message names option and value.
+    """
+    try:
+        return BackgroundConfig.model_validate(options)
+    except ValidationError as error:
+        raise ConfigError(f"made background: {describe(error)}") from error
+
+
 class Stream(IntEnum):
     """What a stream of random numbers is for; every sensor, block and clip has its own."""
 
@@ -85,6 +132,7 @@ class Stream(IntEnum):
     BACKGROUND = 3
     EVENT = 4
     ANNOTATION = 5
+    MADE = 6
 
 
 def random_stream(seed: int, stream: Stream, *keys: int) -> Rng:
@@ -92,6 +140,6 @@ def random_stream(seed: int, stream: Stream, *keys: int) -> Rng:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, *keys)))
 
 
-def _digest(document: dict[str, object]) -> str:
-    text = json.dumps({"generator": GENERATOR_VERSION, "config": document}, sort_keys=True)
+def _digest(document: dict[str, object], *, version: int = GENERATOR_VERSION) -> str:
+    text = json.dumps({"generator": version, "config": document}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

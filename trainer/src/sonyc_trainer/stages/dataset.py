@@ -53,10 +53,15 @@ def fingerprint(clips: Sequence[Clip]) -> str:
 
 
 def _listing(folder: StudyFolder, settings: DatasetSettings, context: StageContext) -> Listing:
+    target = folder.of(Stage.DATASET) / settings.name
     if settings.format is DatasetFormat.SCENES:
         from sonyc_trainer.datasets import generated
 
-        listing = generated.list_clips(settings, folder.of(Stage.DATASET) / settings.name, context)
+        listing = generated.list_clips(settings, target, context)
+    elif settings.format is DatasetFormat.BACKGROUND:
+        from sonyc_trainer.datasets import made_background
+
+        listing = made_background.list_clips(settings, target, context)
     else:
         listing = FORMATS[settings.format](settings)
     if not listing.clips:

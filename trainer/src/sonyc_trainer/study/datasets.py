@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sonyc_contract.labels import LABELS
 from sonyc_contract.settings import Settings
-from sonyc_trainer.scenes.settings import ScenesConfig
+from sonyc_trainer.scenes.settings import BackgroundConfig, ScenesConfig
 
 
 class DatasetFormat(StrEnum):
@@ -22,6 +22,8 @@ class DatasetFormat(StrEnum):
     """One folder per class, named by it."""
     SCENES = "scenes"
     """Made by the built-in generator, in SONYC-UST's format."""
+    BACKGROUND = "background"
+    """Made by the built-in generator: noise of many kinds, all of it background. It has no folds."""
 
 
 class DatasetSettings(Settings):
@@ -48,6 +50,8 @@ class DatasetSettings(Settings):
     """Regular expression that is searched in a file's name, with the groups `source` and `fold` (each optional)."""
     scenes: ScenesConfig | None = None
     """What the generator makes, in format `scenes`."""
+    made: BackgroundConfig | None = None
+    """What the generator makes, in format `background`."""
 
     @model_validator(mode="after")
     def _fits_format(self) -> "DatasetSettings":
@@ -55,6 +59,10 @@ class DatasetSettings(Settings):
             raise ValueError(f"class {unknown[0]!r} is none of SONYC's: {', '.join(LABELS)}")
         if (self.scenes is not None) != (self.format is DatasetFormat.SCENES):
             raise ValueError("the table 'scenes' belongs to format 'scenes', and only to it")
+        if (self.made is not None) != (self.format is DatasetFormat.BACKGROUND):
+            raise ValueError("the table 'made' belongs to format 'background', and only to it")
+        if self.format is DatasetFormat.BACKGROUND and (self.path or self.sources):
+            raise ValueError("format 'background' is made: it has no 'path' and no 'sources'")
         if self.file_pattern is not None and self.format is not DatasetFormat.CLASS_FOLDERS:
             raise ValueError("'file_pattern' belongs to format 'class-folders'")
         for key in ("classes", "background"):

@@ -106,7 +106,7 @@ def _found(path: Path, study_path: Path, hint: str = "") -> Path:
 
 
 def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> DatasetSettings:
-    if dataset.format is DatasetFormat.SCENES:
+    if dataset.format in (DatasetFormat.SCENES, DatasetFormat.BACKGROUND):
         return dataset
     folder = given or (study_path.parent / dataset.path if dataset.path else None)
     if folder is None:
