@@ -226,20 +226,25 @@ def test_the_program_writes_nothing_but_its_lines(tmp_path: Path, classifier: Cl
         assert json.loads(done.stdout)["probabilities"] == by_label(found.scores.probabilities)
 
 
-def test_first_clip_after_the_warm_up_imports_nothing(tmp_path: Path, default_bundle: Path) -> None:
+@pytest.mark.parametrize("level", [Level.PCM, Level.V5])
+def test_first_clip_after_the_warm_up_imports_nothing(tmp_path: Path, default_bundle: Path, level: Level) -> None:
     path = write_wav(tmp_path / "a.wav", noise(1.0, 44_100), 44_100)
     program = (
         "import sys; from pathlib import Path\n"
         "from sonyc_contract.bundle import read_bundle; from sonyc_contract.levels import Level\n"
         "from sonyc_device.classification import Classifier\n"
         "classifier = Classifier(read_bundle(Path(sys.argv[1])))\n"
-        "classifier.warm_up()\n"
+        f"classifier.warm_up(level=Level('{level}'))\n"
         "loaded = set(sys.modules)\n"
-        "classifier.score_file(Path(sys.argv[2]), level=Level.V5)\n"
-        "print(*(set(sys.modules) - loaded))"
+        f"classifier.score_file(Path(sys.argv[2]), level=Level('{level}'))\n"
+        "print(*(set(sys.modules) - loaded), '|', *loaded)"
     )
     command = [sys.executable, "-c", program, str(default_bundle), str(path)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    missing, _, loaded = done.stdout.partition("|")
+    assert missing.split() == []
+    assert ("pedalboard" in loaded.split()) == level.is_lossy
+    assert not {"sonyc_device.config", "sonyc_contract.messages"} & set(loaded.split())
 
 
 def test_a_reader_that_has_enough_causes_no_traceback(tmp_path: Path) -> None:

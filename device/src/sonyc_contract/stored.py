@@ -2,14 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Final
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Final
 
 from sonyc_contract.errors import AudioError
 from sonyc_contract.files import sha256_hex
-from sonyc_contract.messages import StoredClip
-from sonyc_contract.settings import describe
+
+if TYPE_CHECKING:
+    from sonyc_contract.messages import StoredClip
 
 SEALED_SUFFIX: Final = ".age"
 """What is put behind the name of a clip that is encrypted with age."""
@@ -49,7 +48,7 @@ def refuse_sealed(path: Path) -> None:
         raise AudioError(f"{path}: a sealed clip: open it with `sonyc-tools unseal --identity KEYFILE --output DIR`")
 
 
-def read_sidecar(audio: Path) -> StoredClip | None:
+def read_sidecar(audio: Path) -> "StoredClip | None":
     """Give what the agent wrote about a file that it stored; None for audio from elsewhere.
 
     Args:
@@ -68,12 +67,17 @@ def read_sidecar(audio: Path) -> StoredClip | None:
     return sidecar
 
 
-def load_sidecar(audio: Path) -> StoredClip:
+def load_sidecar(audio: Path) -> "StoredClip":
     """Read the sidecar of a stored clip, sealed or not, without looking at its audio.
 
     Raises:
         AudioError: it is missing, or no sidecar.
     """
+    from pydantic import ValidationError
+
+    from sonyc_contract.messages import StoredClip
+    from sonyc_contract.settings import describe
+
     path = sidecar_path(audio)
     try:
         return StoredClip.model_validate_json(path.read_bytes())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Recogniser, Scores
 from sonyc_contract.runtime import Runtime
 from sonyc_contract.stored import read_sidecar, refuse_sealed
-from sonyc_device.config import Classified, NodeConfig, StoreMode
+
+if TYPE_CHECKING:
+    from sonyc_device.config import NodeConfig
 
 WARM_UP_RATE_HZ: Final = 22_050
 """No storage rate and no front end's, so that the resampler is needed too."""
@@ -66,13 +68,15 @@ class Classifier:
         with native_messages_muted():
             self.recogniser: Recogniser = bundle.recogniser(runtime=runtime, n_threads=n_threads)
 
-    def warm_up(self) -> None:
+    def warm_up(self, *, level: Level = Level.V9) -> None:
         """Load codec and resampler, and run the embedding once, so that the first clip takes no longer than others.
+
+        The encoder is left out where it is not needed: at `pcm`.
 
         Measured: the first clip took 500 ms and more, which are imports, instead of 2.
         """
         silence = np.zeros(WARM_UP_RATE_HZ, np.float32)
-        samples, rate_hz = decode(self.encode(silence, WARM_UP_RATE_HZ, level=Level.V9))
+        samples, rate_hz = decode(self.encode(silence, WARM_UP_RATE_HZ, level=level))
         self.recogniser.embedder.embed(samples, rate_hz)
 
     def encode(self, samples: FloatArray, rate_hz: int, *, level: Level) -> bytes:
@@ -127,7 +131,7 @@ class Classifier:
 
 
 def encode_and_score(
-    classifier: Classifier, samples: FloatArray, rate_hz: int, config: NodeConfig
+    classifier: Classifier, samples: FloatArray, rate_hz: int, config: "NodeConfig"
 ) -> tuple[bytes, Scores]:
     """Do with a clip what a node is configured to.
 
@@ -140,6 +144,8 @@ def encode_and_score(
     Returns:
         The clip as it is to be stored, empty where that is not needed, and what was found in it.
     """
+    from sonyc_device.config import Classified, StoreMode
+
     level = config.store.level
     if config.classify.what is Classified.STORED:
         data = classifier.encode(samples, rate_hz, level=level)

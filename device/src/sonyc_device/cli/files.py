@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ def add_commands(commands: "Commands") -> None:
 def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Prints one JSON line per file. A file that an agent stored (its sidecar lies beside it) is only decoded and "
-        "gets the head of its own level; any other goes through the codec at --level, as on a node."
+        "gets the head of its own level; any other goes through the codec at --level, as on a node. Folders are "
+        "searched with all below them. A file that cannot be classified is named on standard error; the others are "
+        "done, and the exit code is 1."
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an audio file, or a folder of them")
     parser.add_argument("--bundle", type=Path, metavar="FILE", help="the shipped one by default")
@@ -33,11 +36,14 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
 
 
 def _classify(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the products are small: a pool only takes time to start
     from sonyc_contract.runtime import Runtime
     from sonyc_device.classification import Classifier
+    from sonyc_device.memory import keep_freed_memory
 
+    keep_freed_memory()
     classifier = Classifier(read_bundle_or_default(arguments.bundle), runtime=Runtime(arguments.runtime))
-    classifier.warm_up()
+    classifier.warm_up(level=arguments.level)
     codes = [_classify_all(classifier, path, arguments.level) for path in arguments.files]
     return max(codes)
 
