@@ -42,7 +42,7 @@ def documented() -> dict[str, Any]:
 
 def flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and prefix + name != "classify.thresholds":
             yield from flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
@@ -109,6 +109,9 @@ def test_reference_file_holds_the_defaults(tmp_path: Path) -> None:
         ('[mqtt]\npassword_file = "secret"', r"key 'mqtt': password_file needs `username`"),
         ('[mqtt.tls]\nca_file = "ca.pem"', r"key 'mqtt\.tls': ca_file is set, but enabled = false"),
         ('[mqtt.tls]\nenabled = true\nkey_file = "k"', r"key 'mqtt\.tls': key_file needs `certificate_file`"),
+        ("[classify.thresholds]\ncat = 0.5", r"key 'classify\.thresholds': must have only classes of engine, "),
+        ("[classify]\nthresholds = { dog = 1.5 }", r"key 'classify\.thresholds\.dog': .*less than or equal to 1 \(it is 1\.5"),
+        ('[classify]\nthresholds = { dog = "0.5" }', r"key 'classify\.thresholds\.dog': Input should be a valid number"),
         ("[outbox]\ndrain_per_s = 0", r"key 'outbox\.drain_per_s'"),
         ('[store]\nfolder = "a\\u0000b"', r"key 'store\.folder': a path cannot hold the character NUL"),
         ('state_folder = "~nobody-here/state"', r"key 'state_folder': there is no user 'nobody-here'"),

@@ -43,7 +43,7 @@ class SetLevel(Command):
 
 
 class SetThresholds(Command):
-    """Detect at other thresholds, by class; classes that are not named get the bundle's."""
+    """Detect at other thresholds, by class; others get those of the node's file, or else the bundle's."""
 
     thresholds: PerSomeClasses | None
 

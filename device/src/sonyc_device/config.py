@@ -15,7 +15,7 @@ from sonyc_contract.audio import MAX_RATE_HZ, MIN_RATE_HZ
 from sonyc_contract.codec import DEFAULT_STORAGE_RATE_HZ
 from sonyc_contract.labels import LABELS
 from sonyc_contract.levels import Level
-from sonyc_contract.messages import NodeId
+from sonyc_contract.messages import NodeId, PerSomeClasses
 from sonyc_contract.runtime import Runtime
 from sonyc_contract.settings import Settings, load_toml
 from sonyc_device.capture.schedule import minutes_of, zone_of
@@ -245,6 +245,7 @@ class ClassifySettings(Settings):
     bundle: UsablePath | None = None
     runtime: Runtime = Runtime.LITERT
     n_threads: int = Field(default=1, ge=1, le=16)
+    thresholds: PerSomeClasses = Field(default_factory=dict)
 
 
 class TlsSettings(Settings):

@@ -19,6 +19,12 @@ from sonyc_device.config import CaptureMode, NodeConfig, StoreMode
 
 HASH_CHARS: Final = 16
 
+_KEYS: Final = {
+    "level": "store.level", "store_mode": "store.mode", "capture_mode": "capture.mode",
+    "thresholds": "classify.thresholds",
+}  # fmt: skip
+"""Keys of the node's file that commands change."""
+
 _Table = TypeVar("_Table", bound=Settings)
 
 
@@ -29,7 +35,7 @@ class Overrides(Settings):
         level: Of `[store]`.
         store_mode: Of `[store]`.
         capture_mode: Of `[capture]`.
-        thresholds: By class; classes that are not named keep the bundle's.
+        thresholds: By class; classes that are not named keep those of the node's file, or else the bundle's.
     """
 
     level: Level | None = None
@@ -95,9 +101,9 @@ def effective_of(config: NodeConfig, overrides: Overrides | None = None) -> Effe
     store = _with(config.store, {"level": overrides.level, "mode": overrides.store_mode})
     capture = _with(config.capture, {"mode": overrides.capture_mode})
     changed = config.model_copy(update={"store": store, "capture": capture})
-    names = {"level": "store.level", "store_mode": "store.mode", "capture_mode": "capture.mode"}
-    overridden = [names.get(key, key) for key in Overrides.model_fields if getattr(overrides, key) is not None]
-    return Effective(changed, dict(overrides.thresholds or {}), tuple(overridden))
+    overridden = [_KEYS[key] for key in Overrides.model_fields if getattr(overrides, key) is not None]
+    thresholds = {**config.classify.thresholds, **(overrides.thresholds or {})}
+    return Effective(changed, thresholds, tuple(overridden))
 
 
 def require_head(effective: Effective, bundle: Bundle) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sonyc_contract.commands import MAX_COMMAND_BYTES, Operation
 from sonyc_contract.errors import ConfigError, LevelError
 from sonyc_contract.levels import Level
-from sonyc_device.config import CaptureMode, CaptureSettings, NodeConfig, StoreMode, StoreSettings
+from sonyc_device.config import CaptureMode, CaptureSettings, ClassifySettings, NodeConfig, StoreMode, StoreSettings
 from sonyc_device.effective import Effective, effective_of
 from sonyc_device.messaging.commands import Desk, Listeners
 from sonyc_device.messaging.messenger import Received
@@ -23,6 +23,7 @@ from support.desks import TOPIC, make_desk
 RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 PLAIN = NodeConfig(node_id="node-1")
 SEALING = PLAIN.model_copy(update={"store": StoreSettings(recipients=(RECIPIENT,))})
+THRESHOLDS = PLAIN.model_copy(update={"classify": ClassifySettings(thresholds={"dog": 0.6, "music": 0.7})})
 SAMPLING = PLAIN.model_copy(update={"capture": CaptureSettings(mean_gap_s=50.0)})
 
 
@@ -201,6 +202,24 @@ def test_file_that_was_changed_since_wins_where_it_was_changed(site: Site, tmp_p
     assert again.desk.problems == ("a command for level holds no more: the node's file was changed there since",)
     back = Site(tmp_path)
     assert back.now.config.store.level is Level.V5, "what was dropped does not come back"
+
+
+def test_commanded_thresholds_go_before_the_files_until_that_is_changed(tmp_path: Path) -> None:
+    site = Site(tmp_path, THRESHOLDS)
+    assert (site.now.thresholds, site.now.overridden) == ({"dog": 0.6, "music": 0.7}, ())
+    site.tell("set-thresholds", "1", {"thresholds": {"dog": 0.25}})
+    assert Site(tmp_path, THRESHOLDS).now.thresholds == {"dog": 0.25, "music": 0.7}
+    newer = PLAIN.model_copy(update={"classify": ClassifySettings(thresholds={"dog": 0.8})})
+    again = Site(tmp_path, newer)
+    assert (again.now.thresholds, len(again.desk.problems)) == ({"dog": 0.8}, 1)
+
+
+def test_null_goes_back_to_the_files_thresholds(tmp_path: Path) -> None:
+    site = Site(tmp_path, THRESHOLDS)
+    site.tell("set-thresholds", "1", {"thresholds": {"dog": 0.25}})
+    site.tell("set-thresholds", "2", {"thresholds": None})
+    assert site.now.thresholds == {"dog": 0.6, "music": 0.7}
+    assert site.now.config_hash != effective_of(PLAIN).config_hash
 
 
 def test_mode_that_the_file_permits_no_more_is_dropped(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Takes commands: checks them, lets them be in effect from the next clip on, keeps them, and answers each of them."""
 
+import json
 import logging
 import re
 import threading
@@ -250,6 +251,8 @@ def _validated(overrides: Mapping[str, object]) -> Overrides:
 
 
 def _local_value(local: NodeConfig, key: str) -> str:
-    """Give what the node's file has in the place of what a command changes; it has no thresholds."""
+    """Give what the node's file has in the place of what a command changes; of no thresholds, an empty text."""
     values = {"level": local.store.level, "store_mode": local.store.mode, "capture_mode": local.capture.mode}
+    if thresholds := local.classify.thresholds:
+        values["thresholds"] = json.dumps(thresholds, sort_keys=True)
     return str(values.get(key, ""))

@@ -18,6 +18,7 @@ CHANGEABLE: Final = frozenset(
         *(f"capture.{key}" for key in ("mode", "mean_gap_s", "duty_cycle", "gap_shape", "schedule", "time_zone")),
         "capture.without_clock",
         *(f"store.{key}" for key in ("mode", "level", "classes", "fraction", "veto", "veto_threshold")),
+        "classify.thresholds",
     }
 )
 """What a clip is recorded, kept and labelled under. All else is read once, at the start."""
