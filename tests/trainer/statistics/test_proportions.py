@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from sonyc_trainer.statistics.proportions import MIN_CLIPS, is_measurable, wilson
+from sonyc_trainer.statistics.proportions import MIN_CLIPS, is_measurable, poisson_rate, wilson
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,15 @@ def test_measurable_from_thirty_clips() -> None:
     assert (is_measurable(29), is_measurable(30)) == (False, True)
     interval = wilson(24, MIN_CLIPS - 1)
     assert 100 * (interval.high - interval.low) == pytest.approx(27, abs=0.5)
+
+
+@pytest.mark.parametrize(("n", "low", "high"), [(0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.390)])
+def test_rate_is_that_of_garwoods_table(n: int, low: float, high: float) -> None:
+    found = poisson_rate(n, 2.0)
+    assert found.value == n / 2
+    assert (2 * found.low, 2 * found.high) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_rate_needs_time() -> None:
+    with pytest.raises(ValueError, match=r"1 events in 0\.0 hours"):
+        poisson_rate(1, 0.0)

@@ -7,6 +7,7 @@ TrainerError
 ├── EmbeddingError    an embedding that cannot be had
 ├── TrainingError     a training that has nothing to learn from, or went astray
 ├── PlanError         a plan that cannot be made: no audio to measure, or no level that reaches what is wanted
+├── AlarmError        false alarms that cannot be counted: no audio to listen to
 └── ExportError       exported files that do not load, or do not agree with Keras
 """
 
@@ -41,3 +42,7 @@ class ExportError(TrainerError):
 
 class PlanError(TrainerError):
     """A plan cannot be made: no audio to measure, or no level that reaches what is wanted."""
+
+
+class AlarmError(TrainerError):
+    """False alarms cannot be counted: there is no audio to listen to."""

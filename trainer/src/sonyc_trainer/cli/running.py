@@ -61,13 +61,13 @@ def stage_context(dask: str | None, cache: Path) -> "Iterator[StageContext]":
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
+def resumable(said: str = "the same command goes on where this one stopped") -> Iterator[None]:
     """End with 130 and a word when interrupted or asked to end."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        print(f"interrupted: {said}", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""Shares of clips, their intervals, and when a share says too little to be given."""
+"""Shares of clips and rates per hour, their intervals, and when a share says too little to be given."""
 
 import math
 from typing import Final
@@ -33,3 +33,21 @@ def wilson(n_hits: int, n_trials: int, *, confidence: float = CONFIDENCE) -> Est
     centre = (share + spread / 2) / (1 + spread)
     half = math.sqrt(spread * share * (1 - share) + spread * spread / 4) / (1 + spread)
     return Estimate(share, max(centre - half, 0.0), min(centre + half, 1.0))
+
+
+def poisson_rate(n_events: int, hours: float, *, confidence: float = CONFIDENCE) -> Estimate:
+    """Give events per hour with Garwood's exact Poisson interval (F. Garwood, Biometrika 28, 1936, 437-442).
+
+    It takes the events as independent.
+
+    Raises:
+        ValueError: fewer events than none, or no time.
+    """
+    from scipy.special import gammaincinv
+
+    if n_events < 0 or not hours > 0:
+        raise ValueError(f"{n_events} events in {hours} hours")
+    tail = (1 - confidence) / 2
+    low = float(gammaincinv(n_events, tail)) if n_events else 0.0
+    high = float(gammaincinv(n_events + 1, 1 - tail))
+    return Estimate(n_events / hours, low / hours, high / hours)
