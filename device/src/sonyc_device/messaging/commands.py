@@ -32,7 +32,7 @@ from sonyc_device.clock import Clock
 from sonyc_device.config import NodeConfig
 from sonyc_device.effective import Effective, InEffect, Overrides, effective_of
 from sonyc_device.errors import CommandError, DeviceError
-from sonyc_device.messaging.command_memory import CommandMemory
+from sonyc_device.messaging.command_memory import CommandMemory, Kept
 from sonyc_device.messaging.messenger import Received
 from sonyc_device.messaging.rows import Draft
 
@@ -151,24 +151,14 @@ class Desk:
 
     def _take_up(self) -> None:
         """Let the file and what was commanded be in effect; drop what does not hold any more, and say so."""
-        kept, overrides, problems = self._memory.kept, Overrides(), []
-        effective = effective_of(self._local)
-        for key, value in kept.overrides:
-            if value is None:
-                continue
-            try:
-                if kept.replaced.get(key) != _local_value(self._local, key):
-                    raise ConfigError("the node's file was changed there since")
-                effective = self._possible(overrides.model_copy(update={key: value}))
-                overrides = overrides.model_copy(update={key: value})
-            except ContractError as error:
-                problems.append(f"a command for {key} holds no more: {error}")
-        self.in_effect.change(effective)
-        self.problems = (*([self._memory.problem] if self._memory.problem else []), *problems)
-        if problems:
-            _LOGGER.warning("%s", "; ".join(problems))
+        kept = self._memory.kept
+        held = what_holds(self._local, kept, self._around.require_possible)
+        self.in_effect.change(held.effective)
+        self.problems = (*([self._memory.problem] if self._memory.problem else []), *held.problems)
+        if held.problems:
+            _LOGGER.warning("%s", "; ".join(held.problems))
             with suppress(CommandError):  # else it is dropped again at the next start
-                self._memory.keep(overrides, kept.replaced)
+                self._memory.keep(held.overrides, kept.replaced)
 
     def _decide(self, operation: str, command_id: str, payload: bytes) -> Acknowledgement:
         try:
@@ -218,6 +208,45 @@ class Desk:
         )
 
 
+@dataclass(frozen=True)
+class Held:
+    """What of earlier commands still holds.
+
+    Attributes:
+        overrides: What they change.
+        effective: The node's file with it.
+        problems: What does not hold any more, and why.
+    """
+
+    overrides: Overrides
+    effective: Effective
+    problems: tuple[str, ...]
+
+
+def what_holds(local: NodeConfig, kept: Kept, require_possible: Callable[[Effective], None]) -> Held:
+    """Put what was commanded on top of the node's file, where the file was not changed since and it is possible.
+
+    Args:
+        local: The node's file.
+        kept: What was commanded before.
+        require_possible: Raises ContractError for what this node cannot have.
+    """
+    overrides, effective, problems = Overrides(), effective_of(local), []
+    for key, value in kept.overrides:
+        if value is None:
+            continue
+        try:
+            if kept.replaced.get(key) != _local_value(local, key):
+                raise ConfigError("the node's file was changed there since")
+            changed = overrides.model_copy(update={key: value})
+            possible = effective_of(local, changed)
+            require_possible(possible)
+            overrides, effective = changed, possible
+        except ContractError as error:
+            problems.append(f"a command for {key} holds no more: {error}")
+    return Held(overrides, effective, tuple(problems))
+
+
 def _parse(operation: str, payload: bytes) -> Command:
     if operation not in list(Operation):
         raise ConfigError(f"unknown command '{operation}': there are {', '.join(Operation)}")
@@ -252,7 +281,9 @@ def _validated(overrides: Mapping[str, object]) -> Overrides:
 
 def _local_value(local: NodeConfig, key: str) -> str:
     """Give what the node's file has in the place of what a command changes; of no thresholds, an empty text."""
-    values = {"level": local.store.level, "store_mode": local.store.mode, "capture_mode": local.capture.mode}
+    values: dict[str, str] = {
+        "level": local.store.level, "store_mode": local.store.mode, "capture_mode": local.capture.mode
+    }  # fmt: skip
     if thresholds := local.classify.thresholds:
         values["thresholds"] = json.dumps(thresholds, sort_keys=True)
     return str(values.get(key, ""))
