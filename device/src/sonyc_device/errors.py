@@ -14,6 +14,7 @@ DeviceError
 ├── CalibrationError      no calibrator is heard, or calibrations cannot be read or written
 ├── TooSlowError          this machine cannot keep up with its configuration
 ├── InstallationError     the agent cannot be made a service here
+├── TooLittleHeardError   too few clips were heard to propose anything
 └── AgentRunningError     another agent uses the same state folder
 """
 
@@ -72,6 +73,10 @@ class NotRunningError(StatusError):
 
 class InstallationError(DeviceError):
     """The agent cannot be made a service here."""
+
+
+class TooLittleHeardError(DeviceError):
+    """Too few clips were heard to propose anything."""
 
 
 class TooSlowError(DeviceError):

@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import math
 import os
 import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sonyc_device.cli.output import DEGRADED, FAILURE, OK, add_config, add_json, seconds
+from sonyc_device.cli.output import DEGRADED, FAILURE, OK, USAGE, add_config, add_json, duration, fail, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,10 +48,21 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Tries out all that a node needs: it records for some seconds, measures its speed and publishes a message. "
-        "Where the agent runs already, it is asked how it does."
+        "Where the agent runs already, it is asked how it does. With --listen it does none of that, but hears the "
+        "node's site as an agent would, without storing or publishing anything, and proposes thresholds that its "
+        "background seldom reaches; best while none of the classes is to be heard. Ctrl-C ends it earlier."
     )
     add_config(parser)
     add_json(parser)
+    parser.add_argument(
+        "--listen", type=duration, metavar="TIME", help="propose thresholds after listening for 1h, 30m, ..."
+    )
+    parser.add_argument(
+        "--alarms-per-day",
+        type=_rate,
+        metavar="N",
+        help="with --listen: how many false alarms a class may raise in a day (default 10)",
+    )
     parser.set_defaults(command=_doctor)
 
 
@@ -85,10 +97,26 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
+    if arguments.listen is not None:
+        from sonyc_device.cli.listening import propose
+
+        return propose(arguments)
+    if arguments.alarms_per_day is not None:
+        return fail("--alarms-per-day needs --listen TIME", USAGE)
     from sonyc_device.clock import SystemClock
     from sonyc_device.doctor import examine
 
     return _say(examine(arguments.config, clock=SystemClock()), as_json=arguments.json)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 def _say(findings: "Iterable[Finding]", *, as_json: bool) -> int:

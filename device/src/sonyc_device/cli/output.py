@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     Commands = _SubParsersAction[argparse.ArgumentParser]
 
 OK, FAILURE, USAGE, DEGRADED = 0, 1, 2, 3
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_MAX_DURATION_S = 30 * 86_400.0
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +71,15 @@ def seconds(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
     return value
+
+
+def duration(text: str) -> float:
+    """Read an argument such as 1h, 30m or 90s, in seconds."""
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd])", text)
+    value_s = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not 0 < value_s <= _MAX_DURATION_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 1h, 30m or 90s, of at most 30d")
+    return value_s
 
 
 def fail(error: Exception | str, code: int) -> int:

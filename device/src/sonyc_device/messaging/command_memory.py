@@ -36,6 +36,20 @@ class Kept(Settings):
     answers: tuple[Acknowledgement, ...] = ()
 
 
+def read_kept(path: Path) -> Kept:
+    """Read the file; one that is not there holds nothing.
+
+    Raises:
+        OSError: it cannot be read.
+        ValidationError: it is not such a file.
+    """
+    try:
+        with path.open("rb") as file:
+            return Kept.model_validate_json(file.read(MAX_FILE_BYTES), strict=True)
+    except FileNotFoundError:
+        return Kept()
+
+
 class CommandMemory:
     """Remembers what commands changed, and how each was answered.
 
@@ -85,10 +99,7 @@ class CommandMemory:
 
     def _read(self) -> Kept:
         try:
-            with self._path.open("rb") as file:
-                return Kept.model_validate_json(file.read(MAX_FILE_BYTES), strict=True)
-        except FileNotFoundError:
-            return Kept()
+            return read_kept(self._path)
         except (OSError, ValidationError) as error:
             reason = describe(error) if isinstance(error, ValidationError) else str(error.strerror or error)
             self.problem = (
