@@ -28,6 +28,8 @@ def test_alarms_are_counted_at_the_bundles_thresholds(default_bundle: Path) -> N
     text = found.as_text(wanted_per_hour=1.0)
     assert "2.00 hours, 720 clips" in text
     assert "with any detection: 10 clips, 1.39 %" in text
+    assert "too little" not in text
+    assert "too little for 0.4 per hour" in found.as_text(wanted_per_hour=0.4)
 
 
 @pytest.mark.parametrize(

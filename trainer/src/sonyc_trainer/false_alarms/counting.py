@@ -80,6 +80,8 @@ class Alarms:
             rows.append((one.label, f"{one.threshold:.3f}", str(one.n_alarms), rate, wanted))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        if wanted_per_hour * self.hours < 1:
+            lines.append(f"too little for {wanted_per_hour:g} per hour: the last column is above everything heard")
         return "\n".join([head, any_line, *lines])
 
 
