@@ -162,6 +162,7 @@ def test_report_summary_and_card_tell_of_them(with_hiss: StudyFolder, finished: 
     summary = json.loads(with_hiss.summary.read_text())["background"]["tones"]
     assert (summary["split"], summary["n_clips"]) == ("test", n["test"])
     assert f"| tones | {n['test']} test, " in card
+    assert f"among them: {n['train']} train, {n['validation']} validation, {n['test']} test." in card
     assert summary["n_detected"].keys() == {"pcm", "any"}
     assert "None of these" not in finished.report.read_text()
     assert json.loads(finished.summary.read_text())["background"] == {}

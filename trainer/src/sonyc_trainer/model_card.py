@@ -30,7 +30,8 @@ class CardFacts:
         results: What the study found.
         findings: What that is worth.
         agreement: By runtime, over all heads.
-        n_clips: By split.
+        n_clips: By split, background clips among them.
+        n_background: Those, by split.
         notes: Of the study's stages.
     """
 
@@ -40,6 +41,7 @@ class CardFacts:
     findings: Findings
     agreement: Mapping[Runtime, Agreement]
     n_clips: Mapping[str, int]
+    n_background: Mapping[str, int]
     notes: list[str]
 
 
@@ -89,13 +91,14 @@ def _thresholds(study: Study, findings: Findings) -> str:
 def _data(study: Study, facts: CardFacts) -> str:
     lines = [f"- {dataset.name} ({dataset.format})" for dataset in study.dataset]
     lines += [f"- {source}" for source in study.export.sources]
-    counts = ", ".join(f"{n} {split}" for split, n in facts.n_clips.items())
-    empty = {(one.dataset, one.split): one.n_clips for one in facts.findings.background}
-    of_none = [f"{n} {split} of {dataset}" for (dataset, split), n in empty.items()]
-    among = (
-        f" Background, none of the classes, among them: {', '.join(of_none)}, and more to train on." if empty else ""
-    )
-    return "\n".join(["## Data", "", *lines, "", f"Clips: {counts}.{among}"])
+    counts = f"Clips: {_counted(facts.n_clips)}."
+    if any(facts.n_background.values()):
+        counts += f" Background, none of the eight classes, among them: {_counted(facts.n_background)}."
+    return "\n".join(["## Data", "", *lines, "", counts])
+
+
+def _counted(n_clips: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {split}" for split, n in n_clips.items())
 
 
 def _figures(facts: CardFacts) -> str:
@@ -135,8 +138,8 @@ def _background(facts: CardFacts) -> str:
         [
             "## None of these",
             "",
-            "Clips of none of the eight classes in which a class is detected all the same, at the thresholds above",
-            "(on validation clips they were chosen). They are to be set again on a site's own background.",
+            "Clips of none of the eight classes in which a class is detected all the same, at the thresholds above,",
+            "which were chosen on the validation clips. They are to be set again on a site's own background.",
             "",
             "| clips of | number | head | tested at | with a detection | share, 95 % (Wilson) |",
             "|---|---|---|---|---:|---:|",

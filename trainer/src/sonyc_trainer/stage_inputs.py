@@ -36,7 +36,7 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.EXPORT: StageInputs(
         settings=("export.min_top1_agreement", "export.max_probability_difference"), after=(Stage.TRAIN,)
     ),
-    Stage.BUNDLE: StageInputs(settings=("export", "name"), after=(Stage.EXPORT, Stage.EVALUATE)),
+    Stage.BUNDLE: StageInputs(settings=("export", "name"), after=(Stage.EXPORT, Stage.EVALUATE), version=2),
     Stage.SPECTROGRAMS: StageInputs(after=(Stage.COMPRESS,)),
     Stage.COSTS: StageInputs(settings=("costs",), after=(Stage.EVALUATE,), version=2),
     Stage.COMPARE: StageInputs(settings=("compare", "seed"), after=(Stage.EVALUATE,)),

@@ -1,7 +1,7 @@
 """Stage `bundle`: everything a node needs in one file, written only after its self-test on both runtimes."""
 
 from importlib import metadata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
@@ -24,6 +24,7 @@ from sonyc_contract.recognise import Recogniser
 from sonyc_contract.runtime import Runtime
 from sonyc_trainer import __version__
 from sonyc_trainer.agreement import summed
+from sonyc_trainer.background_clips import is_background
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.embedding import Embedding, load_embedding, open_quietly
 from sonyc_trainer.errors import ExportError
@@ -34,9 +35,13 @@ from sonyc_trainer.ledger import read_notes, write_notes
 from sonyc_trainer.model_card import CardFacts, model_card
 from sonyc_trainer.quiet import NOWHERE, output_to
 from sonyc_trainer.results import Results, read_results
+from sonyc_trainer.splitting import SPLITS
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import Study
 from sonyc_trainer.tables import CODED, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MINIMUM_RUNTIME: Final = {Runtime.LITERT: "2.1.6", Runtime.TFLITE: "2.14.0"}
 
@@ -64,7 +69,7 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     members[GOLDEN] = _golden(folder.study, manifest, embedding, members)
     facts = CardFacts(
         *(embedding.spec, len(embedding.model), results, read_findings(folder)),
-        *(agreement, _n_clips(folder), read_notes(folder)),
+        *(agreement, _n_clips(folder), _n_background(folder), read_notes(folder)),
     )
     members[MODEL_CARD] = model_card(folder.study, facts).encode()
     data = pack_bundle(manifest, members)
@@ -141,5 +146,14 @@ def _test(bundle: Bundle, context: StageContext) -> None:
 
 
 def _n_clips(folder: StudyFolder) -> dict[str, int]:
-    splits = read_table(folder.coded(folder.study.compress.levels[0]), CODED)["split"].value_counts()
-    return {split: int(splits.get(split, 0)) for split in ("train", "validation", "test")}
+    return _by_split(read_table(folder.coded(folder.study.compress.levels[0]), CODED))
+
+
+def _n_background(folder: StudyFolder) -> dict[str, int]:
+    coded = read_table(folder.coded(folder.study.compress.levels[0]), CODED)
+    return _by_split(coded[is_background(coded["labels"])])
+
+
+def _by_split(clips: "pd.DataFrame") -> dict[str, int]:
+    splits = clips["split"].value_counts()
+    return {split: int(splits.get(split, 0)) for split in SPLITS}
