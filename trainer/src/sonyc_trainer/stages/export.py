@@ -13,15 +13,13 @@ from sonyc_contract.levels import Level
 from sonyc_contract.runtime import Runtime
 from sonyc_trainer.agreement import ComparisonJob, HeadFiles, compare
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.deciding import is_judged
 from sonyc_trainer.embeddings.embedding import Embedding, load_embedding
 from sonyc_trainer.errors import ExportError
 from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
-from sonyc_trainer.learning import class_flags
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.study import ExportSettings
-from sonyc_trainer.tables import CODED, read_table
+from sonyc_trainer.tables import CLIPS, CODED, read_table
 
 MAX_CLIPS: Final = 200
 """Validation clips that each head is compared on; more are thinned evenly."""
@@ -80,10 +78,11 @@ def _head(folder: StudyFolder, name: str) -> HeadFiles:
 
 
 def _validation_clips(folder: StudyFolder, levels: tuple[Level, ...]) -> list[tuple[Level, Path]]:
-    """Choose validation clips that have a largest output to agree on; a head's levels take turns."""
+    """Choose validation clips, a head's levels in turn; of background any of eight low outputs may be the largest."""
     tables = [read_table(folder.coded(level), CODED) for level in levels]
-    judged = is_judged(class_flags(tables[0]["labels"]), folder.study.labels)
-    chosen = np.flatnonzero((tables[0]["split"] == "validation") & judged)
+    listed = read_table(folder.clips, CLIPS)
+    is_background = tables[0]["clip_id"].isin(listed.loc[listed["is_background"], "clip_id"])
+    chosen = np.flatnonzero((tables[0]["split"] == "validation") & ~is_background)
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_CLIPS)).round().astype(int)]
     turns = [(levels[k % len(levels)], tables[k % len(levels)]["file"].iloc[row]) for k, row in enumerate(chosen)]
     return [(level, folder.of(Stage.COMPRESS) / file) for level, file in turns]
