@@ -76,16 +76,22 @@ def write_sonyc_ust(
     return folder
 
 
-def write_urbansound8k(folder: Path, rows: Iterable[tuple[str, int, int, str]], *, with_audio: bool = True) -> Path:
-    """Write the metadata of clips (file name, fsID, fold, class), and a little audio for each."""
-    (folder / "metadata").mkdir(parents=True)
-    with (folder / "metadata" / "UrbanSound8K.csv").open("w", newline="") as file:
+def write_urbansound8k(
+    folder: Path, rows: Iterable[tuple[str, int, int, str]], *, with_audio: bool = True, further: bool = False
+) -> Path:
+    """Write the metadata of clips (file name, fsID, fold, class), and a little audio for each.
+
+    `further` ones are of the table and the folder that some copies have beside the usual ones.
+    """
+    (folder / "metadata").mkdir(parents=True, exist_ok=True)
+    table, audio = ("UrbanSound8K-extra.csv", "extra") if further else ("UrbanSound8K.csv", "audio")
+    with (folder / "metadata" / table).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(URBANSOUND8K_COLUMNS)
         for name, source, fold, class_name in rows:
             writer.writerow([name, source, 0.0, 4.0, 1, fold, 0, class_name])
             if with_audio:
-                write_noise(folder / "audio" / f"fold{fold}" / name)
+                write_noise(folder / audio / f"fold{fold}" / name)
     return folder
 
 

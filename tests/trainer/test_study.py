@@ -91,6 +91,56 @@ def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         load_study(write(tmp_path, FOLDERS), folders={"mine": tmp_path / "nowhere"})
 
 
+SHARING = """
+name = "s"
+[[dataset]]
+name = "urbansound8k"
+format = "urbansound8k"
+[[dataset]]
+name = "more"
+format = "urbansound8k"
+[[dataset]]
+name = "apart"
+format = "urbansound8k"
+path = "apart"
+[[dataset]]
+name = "esc10-saws"
+format = "class-folders"
+"""
+
+
+def test_datasets_of_a_kind_share_its_folder(tmp_path: Path) -> None:
+    for name in ("apart", "usual", "other", "esc"):
+        (tmp_path / name).mkdir()
+    path = write(tmp_path, SHARING)
+    given = {"urbansound8k": tmp_path / "usual", "esc10": tmp_path / "esc"}
+    found = [dataset.path for dataset in load_study(path, folders=given).dataset]
+    assert found == [tmp_path / "usual", tmp_path / "usual", tmp_path / "apart", tmp_path / "esc"]
+    found = [dataset.path for dataset in load_study(path, folders=given | {"more": tmp_path / "other"}).dataset]
+    assert found == [tmp_path / "usual", tmp_path / "other", tmp_path / "apart", tmp_path / "esc"]
+    with pytest.raises(ConfigError, match=r"dataset 'more' names no folder: .* --data more=DIR"):
+        load_study(write(tmp_path, SHARING.replace('"urbansound8k"\nformat', '"u"\nformat')), folders={"u": tmp_path})
+
+
+def test_list_of_clips_counts_from_the_studys_folder(tmp_path: Path) -> None:
+    path = write(tmp_path, FOLDERS + 'path = "."\nclips = "lists/mine.txt"')
+    with pytest.raises(
+        ConfigError, match=rf"dataset 'mine': its list of clips {tmp_path}/lists/mine\.txt is not there"
+    ):
+        load_study(path)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "mine.txt").touch()
+    assert load_study(path).dataset[0].clips == tmp_path / "lists" / "mine.txt"
+
+
+@pytest.mark.parametrize("dataset_format", ["sonyc-ust", "background"])
+def test_list_of_clips_belongs_to_two_formats(tmp_path: Path, dataset_format: str) -> None:
+    table = "[dataset.made]\n" if dataset_format == "background" else ""
+    text = FOLDERS.replace("class-folders", dataset_format) + f'clips = "a.txt"\n{table}'
+    with pytest.raises(ConfigError, match="'clips' belongs to formats 'urbansound8k' and 'class-folders'"):
+        load_study(write(tmp_path, text), folders={"mine": tmp_path})
+
+
 def test_folder_for_an_unknown_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the study has no dataset named 'yours'"):
         load_study(write(tmp_path, FOLDERS), folders={"mine": tmp_path, "yours": tmp_path})

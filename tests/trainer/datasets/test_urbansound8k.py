@@ -3,11 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from sonyc_contract.audio import read_audio
 from sonyc_trainer.datasets.urbansound8k import CLASSES, list_clips
 from sonyc_trainer.errors import DatasetError
-from sonyc_trainer.study import DatasetFormat
+from sonyc_trainer.stages.trimming import TrimPlan, trimmed
+from sonyc_trainer.study import DatasetFormat, TrimSettings
 from support.small_datasets import settings_of, write_urbansound8k
 
 ROWS = [
@@ -92,6 +96,21 @@ def test_missing_column_is_refused(tmp_path: Path) -> None:
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata" / "UrbanSound8K.csv").write_text("slice_file_name,fold,class\na.wav,1,siren\n")
     assert "column 'fsID' is missing" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT", "MS_ADPCM", "IMA_ADPCM"])
+@pytest.mark.parametrize("rate_hz", [11_024, 192_000])
+def test_audio_may_be_as_uploaded(tmp_path: Path, subtype: str, rate_hz: int) -> None:
+    """The dataset's WAV files have the rates, channels and bit depths of what was uploaded to Freesound."""
+    write_urbansound8k(tmp_path, [("1-3-0-0.wav", 1, 1, "dog_bark")], with_audio=False)
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz)
+    path = tmp_path / "audio" / "fold1" / "1-3-0-0.wav"
+    path.parent.mkdir(parents=True)
+    soundfile.write(path, np.column_stack([tone, tone]), rate_hz, subtype=subtype)
+    (clip,) = list_clips(settings_of(DatasetFormat.URBANSOUND8K, tmp_path)).clips
+    samples, _ = trimmed(read_audio(Path(clip.path)), TrimPlan(TrimSettings(keep_s=0.5, band_limit_hz=5_000), 48_000))
+    assert len(samples) == 24_000
+    assert 20 * np.log10(np.std(samples) * np.sqrt(2) / 0.3) == pytest.approx(0, abs=0.3)
 
 
 def test_real_audio_is_listed_whole(shared_data: Path) -> None:

@@ -311,6 +311,8 @@ class StudyFolder:
             "settings": {name: setting(self.study, name) for name in inputs.settings},
             "after": [self.key(before) for before in inputs.after],
         }
+        if stage is Stage.DATASET:
+            document["clip_lists"] = [_digest(dataset.clips) for dataset in self.study.dataset]
         if Stage.DATASET in inputs.after:
             document["clips"] = self.listed()
         if stage is Stage.COMPRESS:

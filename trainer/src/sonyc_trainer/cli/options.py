@@ -17,9 +17,15 @@ DataOption = Annotated[
     typer.Option("--data", metavar="NAME=DIR", help="Folder of a dataset of the study; may be repeated."),
 ]
 UrbanSound8KOption = Annotated[
-    Path | None, typer.Option("--urbansound8k", metavar="DIR", help="Short for --data urbansound8k=DIR.")
+    Path | None,
+    typer.Option(
+        "--urbansound8k", metavar="DIR", help="UrbanSound8K's folder, for all datasets of its format without one."
+    ),
 ]
-Esc10Option = Annotated[Path | None, typer.Option("--esc10", metavar="DIR", help="Short for --data esc10=DIR.")]
+Esc10Option = Annotated[
+    Path | None,
+    typer.Option("--esc10", metavar="DIR", help="ESC-10's folder, for all datasets named esc10... without one."),
+]
 ModelOption = Annotated[
     list[str] | None,
     typer.Option("--model", metavar="NAME=FILE", help="File of an embedding or a comparison; may be repeated."),

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from sonyc_contract.labels import LABELS
+from sonyc_trainer.datasets.clip_lists import read_clip_list
 from sonyc_trainer.datasets.listing import (
+    AUDIO_SUFFIXES,
     NO_FOLD,
     Clip,
     Listing,
@@ -17,35 +18,37 @@ from sonyc_trainer.datasets.listing import (
 from sonyc_trainer.errors import DatasetError
 from sonyc_trainer.study import DatasetSettings
 
-AUDIO_SUFFIXES: Final = frozenset(
-    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav"}
-)
-"""Endings of what libsndfile reads, in lower case; other files in the folders are passed over."""
-
 
 def list_clips(settings: DatasetSettings) -> Listing:
-    """List every audio file below every class's folder.
+    """List every audio file below every class's folder, or those that the study's list names.
 
     Source recording and fold are read from the file's name by the study's `file_pattern`. Without a source each file
     is its own group, and a note says so.
 
     Raises:
         DatasetError: no folders, a folder that is no class, a file's name that the pattern does not find or that is not
-            text, or two files that differ only in their ending.
+            text, two files that differ only in their ending, or clips of the list that are not there.
     """
     root = dataset_folder(settings)
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     classes = _classes(settings, [folder.name for folder in folders])
+    wanted = read_clip_list(settings)
     clips: list[Clip] = []
-    n_passed_over = 0
+    n_passed_over = n_not_listed = 0
     for folder in folders:
         files = sorted(path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith("."))
         audio = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
         n_passed_over += len(files) - len(audio)
-        clips += [_clip(settings, root, path, folder.name, classes) for path in audio]
+        taken = [path for path in audio if wanted is None or _name(root, path) in wanted.names]
+        n_not_listed += len(audio) - len(taken)
+        clips += [_clip(settings, root, path, folder.name, classes) for path in taken]
     _check_unique(clips)
     n_alone = sum(clip.group == clip.clip_id for clip in clips)
-    return Listing(clips, notes=_notes(settings, n_alone, n_passed_over))
+    notes = _notes(settings, n_alone, n_passed_over)
+    if wanted is not None:
+        wanted.check_found({_name(root, Path(clip.path)) for clip in clips}, root)
+        notes.append(wanted.note(settings.name, len(clips) + n_not_listed))
+    return Listing(clips, notes=notes)
 
 
 def _classes(settings: DatasetSettings, folders: list[str]) -> Mapping[str, str]:
@@ -63,8 +66,12 @@ def _classes(settings: DatasetSettings, folders: list[str]) -> Mapping[str, str]
     return classes
 
 
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()
+
+
 def _clip(settings: DatasetSettings, root: Path, path: Path, class_name: str, classes: Mapping[str, str]) -> Clip:
-    clip_id = f"{settings.name}/{path.relative_to(root).with_suffix('').as_posix()}"
+    clip_id = f"{settings.name}/{_name(root, path)}"
     if not clip_id.isprintable():  # bytes that are no UTF-8 among it, which tables cannot hold
         raise DatasetError(f"{str(path)!r}: the name has characters that are not text; rename it")
     found = _found(settings, path)

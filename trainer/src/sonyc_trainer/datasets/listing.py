@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 NO_FOLD: Final = -1
 
+AUDIO_SUFFIXES: Final = frozenset(
+    {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav"}
+)
+"""Endings of what libsndfile reads, in lower case; in folders of classes other files are passed over."""
+
 _N_SHOWN = 3
 
 

@@ -17,7 +17,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Probabilities, Recogniser
 from sonyc_contract.stored import read_sidecar
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.datasets.class_folders import AUDIO_SUFFIXES
+from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES
 from sonyc_trainer.errors import AlarmError
 from sonyc_trainer.execution import run_shards, sharded
 from sonyc_trainer.quiet import NOWHERE, output_to

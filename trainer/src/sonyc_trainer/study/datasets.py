@@ -46,12 +46,23 @@ class DatasetSettings(Settings):
     sources: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     """Whose identifiers its source recordings have, such as `freesound`: datasets with the same `sources` can hold
     pieces of the same recording. By default the dataset's own name, and `freesound` for UrbanSound8K."""
+    clips: Path | None = None
+    """A list of the clips that are taken, for the same clips on every machine: a name per line, such as
+    `fold1/101415-3-0-2` or `dog/1-100032-A` (folder and file's name without its ending, which may be another one than
+    where the list was made); empty lines and those that begin with `#` do not count. Clips of the list that are missing
+    are an error. Only where a list is given is a copy of UrbanSound8K read with further clips in
+    `metadata/UrbanSound8K-extra.csv` and `extra/fold1` ... `extra/fold10`; names are looked up in both."""
     file_pattern: str | None = None
     """Regular expression that is searched in a file's name, with the groups `source` and `fold` (each optional)."""
     scenes: ScenesConfig | None = None
     """What the generator makes, in format `scenes`."""
     made: BackgroundConfig | None = None
     """What the generator makes, in format `background`."""
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the generator makes it, so that it has no folder of its own."""
+        return self.format in (DatasetFormat.SCENES, DatasetFormat.BACKGROUND)
 
     @model_validator(mode="after")
     def _fits_format(self) -> "DatasetSettings":
@@ -65,7 +76,7 @@ class DatasetSettings(Settings):
             raise ValueError("format 'background' is made: it has no 'path' and no 'sources'")
         if self.file_pattern is not None and self.format is not DatasetFormat.CLASS_FOLDERS:
             raise ValueError("'file_pattern' belongs to format 'class-folders'")
-        for key in ("classes", "background"):
+        for key in ("classes", "background", "clips"):
             if getattr(self, key) and self.format not in (DatasetFormat.URBANSOUND8K, DatasetFormat.CLASS_FOLDERS):
                 raise ValueError(f"'{key}' belongs to formats 'urbansound8k' and 'class-folders'")
         if both := sorted(set(self.background) & set(self.classes)):

@@ -12,6 +12,8 @@ from sonyc_trainer.study.models import EmbeddingSettings
 from sonyc_trainer.study.settings import Study
 
 _TFLITE: Final = "tflite"
+_URBANSOUND8K: Final = "urbansound8k"
+_ESC10: Final = "esc10"
 _OPENL3: Final = "openl3"
 """Its own error says where to get its weights."""
 
@@ -23,7 +25,9 @@ def load_study(
 
     Args:
         path: The TOML file.
-        folders: Folders of datasets by name, from the command line; they go before those in the file.
+        folders: Folders of datasets by name, from the command line; they go before those in the file. That of
+            `urbansound8k` is also for every other dataset of that format that has no folder, and that of `esc10` for
+            those whose name begins with `esc10`.
         models: Files of embeddings, from the command line, by kind or by the name of a comparison; they go before those
             in the file.
 
@@ -34,9 +38,10 @@ def load_study(
     study = load_toml(path, Study)
     _ = study.embedding.node_pooling
     given, files = dict(folders or {}), _Given(models or {})
-    datasets = tuple(_located(dataset, path, given.pop(dataset.name, None)) for dataset in study.dataset)
-    if given:
-        raise ConfigError(f"{path}: the study has no dataset named {next(iter(given))!r}")
+    datasets = tuple(_located(dataset, path, given) for dataset in study.dataset)
+    names = {dataset.name for dataset in study.dataset} | {_shares(dataset) for dataset in study.dataset}
+    if unknown := [name for name in given if name not in names]:
+        raise ConfigError(f"{path}: the study has no dataset named {unknown[0]!r}")
     embedding = _with_files(study.embedding, path, files.take(study.embedding.kind.partition(":")[0]))
     compare = tuple(_compared(one, path, files) for one in study.compare)
     if files.unused:
@@ -105,10 +110,11 @@ def _found(path: Path, study_path: Path, hint: str = "") -> Path:
     return path
 
 
-def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> DatasetSettings:
-    if dataset.format in (DatasetFormat.SCENES, DatasetFormat.BACKGROUND):
+def _located(dataset: DatasetSettings, study_path: Path, given: Mapping[str, Path]) -> DatasetSettings:
+    if dataset.is_made:
         return dataset
-    folder = given or (study_path.parent / dataset.path if dataset.path else None)
+    shared = given.get(_shares(dataset)) if dataset.path is None else None
+    folder = given.get(dataset.name) or shared or (study_path.parent / dataset.path if dataset.path else None)
     if folder is None:
         raise ConfigError(
             f"{study_path}: dataset {dataset.name!r} names no folder: add 'path' to it, or give --data "
@@ -116,4 +122,19 @@ def _located(dataset: DatasetSettings, study_path: Path, given: Path | None) -> 
         )
     if not folder.is_dir():
         raise ConfigError(f"{study_path}: dataset {dataset.name!r}: {folder} is not a folder")
-    return dataset.model_copy(update={"path": folder.resolve()})
+    found = dataset.model_copy(update={"path": folder.resolve()})
+    return found if dataset.clips is None else _with_list(found, study_path, dataset.clips)
+
+
+def _shares(dataset: DatasetSettings) -> str:
+    """Name the dataset whose folder this one takes where it has none of its own."""
+    if dataset.format is DatasetFormat.URBANSOUND8K:
+        return _URBANSOUND8K
+    return _ESC10 if dataset.name.startswith(_ESC10) and not dataset.is_made else dataset.name
+
+
+def _with_list(dataset: DatasetSettings, study_path: Path, clips: Path) -> DatasetSettings:
+    path = (study_path.parent / clips).resolve()
+    if not path.is_file():
+        raise ConfigError(f"{study_path}: dataset {dataset.name!r}: its list of clips {path} is not there")
+    return dataset.model_copy(update={"clips": path})
