@@ -13,6 +13,7 @@ from sonyc_contract.bundle import Bundle
 from sonyc_contract.errors import ContractError
 from sonyc_contract.labels import LABELS
 from sonyc_contract.recognise import Scores
+from sonyc_device.assembly import Seams
 from sonyc_device.capture.assembly import make_plan, make_ring, make_source, make_timeline, microphone_settings
 from sonyc_device.capture.clips import Clip
 from sonyc_device.capture.liveness import Liveness
@@ -21,7 +22,7 @@ from sonyc_device.capture.plan import RecordingPlan
 from sonyc_device.capture.ring import Ring
 from sonyc_device.capture.source import AudioSource, Block, End
 from sonyc_device.classification import Classifier, encode_and_score, native_messages_muted
-from sonyc_device.clock import Clock
+from sonyc_device.clock import SystemClock
 from sonyc_device.config import CaptureKind, CaptureMode, CaptureSettings, NodeConfig, StoreMode
 from sonyc_device.effective import require_head
 from sonyc_device.errors import AgentRunningError, CaptureError, NotRunningError, StatusError
@@ -98,7 +99,12 @@ def config_in_effect(config: NodeConfig, bundle: Bundle) -> NodeConfig:
 
 
 def hear(
-    config: NodeConfig, classifier: Classifier, *, for_s: float, clock: Clock, on_clip: Callable[[Heard], None]
+    config: NodeConfig,
+    classifier: Classifier,
+    *,
+    for_s: float,
+    on_clip: Callable[[Heard], None],
+    seams: Seams | None = None,
 ) -> Heard:
     """Hear and score clips for some time, or until Ctrl-C.
 
@@ -109,14 +115,16 @@ def hear(
         config: What is in effect.
         classifier: The node's.
         for_s: For how many seconds of samples.
-        clock: The node's clocks.
         on_clip: Told of each clip, with all before it.
+        seams: Clock and source, where they are not to be the machine's own.
 
     Raises:
         AudioError: a folder of files to replay holds no audio file.
     """
     capture = config.capture.model_copy(update={"mode": CaptureMode.CONTINUOUS, "speed": 0.0, "loop": False})
-    source = make_source(capture, on_refused=lambda _path: None, liveness=Liveness())
+    seams = seams or Seams()
+    clock = seams.clock or SystemClock()
+    source = seams.source or make_source(capture, on_refused=lambda _path: None, liveness=Liveness())
     ring = make_ring(capture, monotonic=clock.monotonic_s)
     timeline = make_timeline(capture, ring, clock)
     plan = make_plan(capture, timeline, in_effect=lambda: capture)

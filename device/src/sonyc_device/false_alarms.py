@@ -148,7 +148,7 @@ class Tail:
         tail_share = self._n_tail / len(self._falling)
         if share < tail_share:
             logit = max(logit, self._start + self._mean_excess * math.log(tail_share / share))
-        return min(1.0, (math.floor(_probability(logit) / STEP + 1e-9) + 1) * STEP)
+        return min(1.0, round((math.floor(_probability(logit) / STEP + 1e-9) + 1) * STEP, 6))
 
 
 def tail_size(n_clips: int) -> int:
@@ -176,7 +176,7 @@ def _draws(logits: NDArray[np.float64], seed: int) -> list[NDArray[np.float64]]:
 
 def _estimate(values: NDArray[np.float64]) -> Estimate:
     low, high = np.quantile(values[1:], [0.05, 0.95])
-    return Estimate(round(float(values[0]), 6), round(float(low), 6), round(float(high), 6))
+    return Estimate(float(values[0]), float(low), float(high))
 
 
 def _logit(probability: float) -> float:

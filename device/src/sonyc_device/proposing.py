@@ -8,9 +8,8 @@ import numpy as np
 
 from sonyc_contract.errors import ConfigError
 from sonyc_contract.labels import LABELS
-from sonyc_device.assembly import make_tested_classifier
+from sonyc_device.assembly import Seams, make_tested_classifier
 from sonyc_device.background import Heard, Stretch, config_in_effect, hear, require_free_microphone, stretches
-from sonyc_device.clock import Clock
 from sonyc_device.config import CaptureKind, NodeConfig
 from sonyc_device.errors import TooLittleHeardError
 from sonyc_device.false_alarms import MIN_CLIPS, Allowed, Proposal, propose
@@ -100,7 +99,12 @@ class SiteReport:
 
 
 def propose_for_site(
-    config: NodeConfig, *, for_s: float, alarms_per_day: float, clock: Clock, on_clip: Callable[[Heard], None]
+    config: NodeConfig,
+    *,
+    for_s: float,
+    alarms_per_day: float,
+    on_clip: Callable[[Heard], None],
+    seams: Seams | None = None,
 ) -> SiteReport:
     """Listen with a node's microphone, or to the files that it replays, and propose thresholds.
 
@@ -108,8 +112,8 @@ def propose_for_site(
         config: The node's.
         for_s: For how many seconds.
         alarms_per_day: How many false alarms a class may raise in a day.
-        clock: The node's clocks.
         on_clip: Told of each clip, with all before it.
+        seams: Clock, source and classifier, where they are not to be the machine's own.
 
     Raises:
         ConfigError: `for_s` is too short for a proposal.
@@ -123,12 +127,14 @@ def propose_for_site(
             f"{for_s:g} s are {int(for_s / clip_s)} clips of {clip_s:g} s, too few for a proposal: listen for "
             f"{MIN_CLIPS * clip_s:g} s or longer"
         )
-    require_free_microphone(config)
-    classifier = make_tested_classifier(config)
+    seams = seams or Seams()
+    if seams.source is None:
+        require_free_microphone(config)
+    classifier = seams.classifier or make_tested_classifier(config)
     config = config_in_effect(config, classifier.bundle)
     if config.capture.source is CaptureKind.MICROPHONE:
         require_speed(measure_speed(classifier, config), config)
-    heard = hear(config, classifier, for_s=for_s, clock=clock, on_clip=on_clip)
+    heard = hear(config, classifier, for_s=for_s, on_clip=on_clip, seams=seams)
     _require_enough(heard, clip_s)
     head = heard.clips[0].scores.head
     probabilities = np.stack([clip.scores.probabilities for clip in heard.clips])

@@ -21,7 +21,6 @@ _MAX_STRETCHES = 20
 
 def propose(arguments: argparse.Namespace) -> int:
     """Listen, and print what is proposed."""
-    from sonyc_device.clock import SystemClock
     from sonyc_device.config import load_config
     from sonyc_device.proposing import ALARMS_PER_DAY, propose_for_site
 
@@ -32,7 +31,6 @@ def propose(arguments: argparse.Namespace) -> int:
             config,
             for_s=arguments.listen,
             alarms_per_day=arguments.alarms_per_day or ALARMS_PER_DAY,
-            clock=SystemClock(),
             on_clip=progress.say,
         )
     finally:
