@@ -177,3 +177,24 @@ def test_class_that_is_only_in_mixtures_must_be_trained_on() -> None:
     examples = [*examples_of(20, seed=1, labels=("engine", "music")), Example(("engine", "dog"), "far", 1)]
     with pytest.raises(SelectionError, match="no clip of class 'dog' is left to train on"):
         divide(examples, FOLDS, seed=1)
+
+
+@pytest.mark.parametrize("config", [GROUPED, RANDOM, FOLDS], ids=lambda config: str(config.mode))
+def test_examples_that_only_train_follow_and_change_nothing(config: SplitSettings) -> None:
+    judged = examples_of(40, seed=3)
+    more = [example._replace(only_trains=True) for example in judged[::2]]
+    new = [Example(("dog",), "another recording", fold, only_trains=True) for fold in (-1, 1, 2)]
+    examples = [*more, *judged, *new]
+    splits = divide(examples, config, seed=1)
+    of_judged = divide(judged, config, seed=1)
+    assert splits[len(more) : len(more) + len(judged)] == of_judged
+    held_out = {example.group for example, split in zip(judged, of_judged, strict=True) if split in (VALIDATION, TEST)}
+    for example, split in zip(more, splits, strict=False):
+        assert split == (LEFT_OUT if example.group in held_out else TRAIN)
+    assert splits[-3:] == [TRAIN, LEFT_OUT if config is FOLDS else TRAIN, TRAIN]
+
+
+def test_class_may_be_learned_from_examples_that_only_train() -> None:
+    judged = examples_of(40, seed=3, labels=("engine", "music"))
+    examples = [*judged, *[Example(("dog",), f"d{n}", 2, only_trains=True) for n in range(3)]]
+    assert divide(examples, GROUPED, seed=1)[-3:] == [TRAIN] * 3

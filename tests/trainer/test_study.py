@@ -81,6 +81,12 @@ def test_two_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
         load_study(write(tmp_path, text))
 
 
+def test_something_must_be_judged(tmp_path: Path) -> None:
+    text = FOLDERS + 'path = "."\nonly_trains = true\n'
+    with pytest.raises(ConfigError, match="every dataset has 'only_trains': leave it out of one, to be judged"):
+        load_study(write(tmp_path, text))
+
+
 def test_dataset_without_folder_says_how_to_give_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"dataset 'mine' names no folder: .* --data mine=DIR"):
         load_study(write(tmp_path, FOLDERS))

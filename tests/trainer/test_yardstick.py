@@ -1,17 +1,20 @@
 """The yardstick: nothing of a fold is learned from, embeddings of several folds are one contestant, words and JSON."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from sonyc_contract.labels import LABELS
 from sonyc_trainer.cli import main
 from sonyc_trainer.errors import SelectionError
 from sonyc_trainer.findings import Comparison
-from sonyc_trainer.folder import StudyFolder
+from sonyc_trainer.folder import StudyFolder, open_folder
+from sonyc_trainer.tables import SELECTION, read_table
 from sonyc_trainer.yardstick import Contest, check_fair, fit_and_predict, judge
 from sonyc_trainer.yardstick_tables import as_document, as_text
 from support.small_study import RATE_HZ, TONES_HZ, small_study, write_tones
@@ -178,6 +181,42 @@ def test_command_judges_every_embedding_at_every_level(study: Path, capsys: pyte
     assert min(one["macro_f1"]["value"] for one in results) > 0.8, "tones are easy to tell apart"
     assert main([*options, "--reference", "both", "--by-fold", "both=log-mel,half"]) == 0
     assert "both" in capsys.readouterr().out
+
+
+MORE = """
+background = ["hiss"]
+
+[[dataset]]
+name = "more"
+format = "class-folders"
+path = "more"
+file_pattern = '^(?P<fold>(?P<source>\\d)+)-'
+sources = "tones"
+only_trains = true
+# Wrong, so that figures would show it if anything were learned from them.
+classes = { dog = "music", music = "engine", engine = "dog" }
+"""
+
+
+def test_background_and_clips_that_only_train_change_nothing(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("audio", "more"):
+        shutil.copytree(study.parent / "audio", tmp_path / name)
+    (tmp_path / "audio" / "hiss").mkdir()
+    for recording in range(4):
+        noise = 0.01 * np.random.default_rng(recording).standard_normal(2 * RATE_HZ)
+        soundfile.write(tmp_path / "audio" / "hiss" / f"{recording}-0.wav", noise, RATE_HZ)
+    (tmp_path / "study.toml").write_text(STUDY.replace("\n\n[split]", MORE + "\n[split]"))
+    found = []
+    for path in (study, tmp_path / "study.toml"):
+        options = ["--out", str(path.parent / "out"), "--fold", "1", "--fold", "2", "--reference", "log-mel", "--json"]
+        assert main(["yardstick", str(path), *options]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[1] == found[0]
+    selected = read_table(open_folder(tmp_path / "out").selection, SELECTION)
+    assert selected["only_trains"].any()
+    assert set(selected["fold"][selected["labels"].map(len) == 0]) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(

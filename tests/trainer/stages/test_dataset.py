@@ -53,6 +53,16 @@ def test_formats_meet_in_one_table(tmp_path: Path) -> None:
     ]
 
 
+def test_clips_of_a_dataset_that_only_trains_say_so(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "a", ["dog/1.wav"])
+    write_class_folders(tmp_path / "b", ["dog/1.wav"])
+    one = settings_of(DatasetFormat.CLASS_FOLDERS, tmp_path / "a").model_dump()
+    folder = study_of(tmp_path, one, one | {"name": "more", "path": tmp_path / "b", "only_trains": True})
+    run_stage(folder, QUIET, Stage.DATASET)
+    table = read_table(folder.clips, CLIPS).set_index("clip_id")
+    assert table["only_trains"].to_dict() == {"d/dog/1": False, "more/dog/1": True}
+
+
 def test_generated_scenes_are_made_once_and_noted(tmp_path: Path) -> None:
     scenes = {"n_clips": 4, "n_sensors": 2, "seed": 3, "verified_fraction": 1.0}
     folder = study_of(tmp_path, {"name": "streets", "format": "scenes", "scenes": scenes})

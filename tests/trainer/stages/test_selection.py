@@ -143,6 +143,35 @@ def test_background_is_used_and_counted(tmp_path: Path, labels: str) -> None:
     assert ("5 are background" in note) == (labels == "single")
 
 
+@pytest.mark.parametrize("mode", ["folds", "grouped"])
+def test_clips_that_only_train_are_kept_in_train_alone(tmp_path: Path, mode: str) -> None:
+    judged = [clip(number, ["dog"], fold=number % 3) for number in range(30)]
+    more = [
+        clip(number, ["dog"], group=f"d/{number}", fold=number % 3, dataset="more")._replace(only_trains=True)
+        for number in range(30)
+    ]
+    split = {"mode": mode, "test_folds": [1]} if mode == "folds" else {"mode": mode}
+    folder = folder_of(tmp_path, [*judged, *more], **split)
+    selection.run(folder, StageContext())
+    table = read_table(folder.selection, SELECTION).set_index("clip_id")
+    kept, alone = table[table["only_trains"]], table[~table["only_trains"]]
+    assert set(alone["split"]) == {"train", "validation", "test"}
+    assert set(kept["split"]) == {"train"}
+    assert set(kept["group"]) == set(alone.loc[alone["split"] == "train", "group"])
+    dropped = pd.read_csv(folder.dropped(Stage.SELECT))
+    assert len(dropped) == len(more) - len(kept) > 0
+    assert set(dropped["rule"]) == {"only trains, and its recording or fold is in validation or test"}
+    note = f"The {len(kept)} clips of dataset more are learned from only: no figure is of them."
+    assert note in notes_of(folder)
+
+
+def test_clips_that_only_train_are_not_enough(tmp_path: Path) -> None:
+    more = [one._replace(only_trains=True) for one in singles("dog", 10)]
+    folder = folder_of(tmp_path, [*more, clip(20, [])])
+    with pytest.raises(SelectionError, match="no clip has exactly one of the eight classes"):
+        selection.run(folder, StageContext())
+
+
 def test_background_alone_does_not_fill_a_split(tmp_path: Path) -> None:
     empty = [clip(20 + number, [], fold=1)._replace(is_background=True) for number in range(5)]
     dogs = [clip(number, ["dog"], fold=2) for number in range(5)]

@@ -16,7 +16,8 @@ TEST: Final = "test"
 SPLITS: Final = (TRAIN, VALIDATION, TEST)
 
 LEFT_OUT: Final = ""
-"""Instead of a split: the clip can be in none, because its recording is also in a test fold."""
+"""Instead of a split: the clip can be in none, because its recording is also in a test fold; or it only trains, and its
+recording or fold is judged."""
 
 _MAX_GROUPS_TO_REFINE = 2_000
 _MAX_TRIALS = 12
@@ -34,10 +35,11 @@ class Example(NamedTuple):
     labels: tuple[str, ...]
     group: str
     fold: int
+    only_trains: bool = False
 
 
 def divide(examples: Sequence[Example], settings: SplitSettings, *, seed: int) -> list[str]:
-    """Give each example its split.
+    """Give each example its split; those that only train do not change the others'.
 
     Args:
         examples: In any order; what each is given depends on `seed` and on the order.
@@ -51,14 +53,31 @@ def divide(examples: Sequence[Example], settings: SplitSettings, *, seed: int) -
         SelectionError: too few groups, folds that do not exist, or a class without an example to train on.
     """
     rng = np.random.default_rng(seed)
+    judged = [example for example in examples if not example.only_trains]
     if settings.mode is SplitMode.FOLDS:
-        splits = _by_folds(examples, settings, rng)
+        splits = _by_folds(judged, settings, rng)
     elif settings.mode is SplitMode.RANDOM:
-        splits = _random(_strata(examples), _fractions(settings), rng)
+        splits = _random(_strata(judged), _fractions(settings), rng)
     else:
-        splits = _grouped(examples, _fractions(settings), rng)
+        splits = _grouped(judged, _fractions(settings), rng)
+    if len(judged) < len(examples):
+        splits = _with_others(examples, settings, splits)
     _check(examples, splits, SPLITS if settings.has_test else (TRAIN, VALIDATION))
     return splits
+
+
+def _with_others(examples: Sequence[Example], settings: SplitSettings, of_judged: Sequence[str]) -> list[str]:
+    """Put the examples that only train among those that are judged, whose splits are given."""
+    split_of = iter(of_judged)
+    splits = [LEFT_OUT if example.only_trains else next(split_of) for example in examples]
+    rows = list(zip(examples, splits, strict=True))
+    held_out = {example.group for example, split in rows if split in (VALIDATION, TEST)}
+    return [
+        TRAIN
+        if example.only_trains and example.group not in held_out and example.fold not in settings.test_folds
+        else split
+        for example, split in rows
+    ]
 
 
 def _fractions(settings: SplitSettings) -> tuple[float, float, float]:

@@ -25,8 +25,8 @@ class StageInputs:
 _EMBEDDING: Final = tuple(f"embedding.{name}" for name in EmbeddingSettings.model_fields if name != "pooling")
 
 INPUTS: Final[dict[Stage, StageInputs]] = {
-    Stage.DATASET: StageInputs(settings=("dataset",), version=2),
-    Stage.SELECT: StageInputs(settings=("labels", "split", "seed"), after=(Stage.DATASET,), version=3),
+    Stage.DATASET: StageInputs(settings=("dataset",), version=3),
+    Stage.SELECT: StageInputs(settings=("labels", "split", "seed"), after=(Stage.DATASET,), version=4),
     Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,), version=2),
     Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
     Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,), version=2),

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _LABELS: Final = "labels"
 
-CLIPS: Final = ("clip_id", "dataset", "path", "labels", "group", "fold", "is_background")
+CLIPS: Final = ("clip_id", "dataset", "path", "labels", "group", "fold", "is_background", "only_trains")
 """A row per listed clip: unique id `<dataset>/<name>`, dataset, absolute path, list of SONYC classes present (empty for
 none of these), `group` (source recording or sensor, unique over datasets), `fold` (integer, -1 where there is none),
-and whether the study says that it holds none of the eight classes."""
+whether the study says that it holds none of the eight classes, and whether it is learned from but never judged."""
 
-SELECTION: Final = ("clip_id", "dataset", "path", "labels", "group", "fold", "split")
+SELECTION: Final = ("clip_id", "dataset", "path", "labels", "group", "fold", "only_trains", "split")
 """A row per clip that is used: the list of its classes (one, unless the study is multi-label; none of a background
-clip), and `train`, `validation` or `test`."""
+clip), and `train`, `validation` or `test`; always `train` of a clip that only trains."""
 
 TRIMMED: Final = ("clip_id", "labels", "group", "split", "file", "start_s", "duration_s", "snr_db", "short", "cut")
 """A row per trimmed clip: FLAC file at the storage rate, relative to the table's folder; where in the clip

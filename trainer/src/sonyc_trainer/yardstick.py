@@ -2,7 +2,8 @@
 
 Every embedding of a study (its own and its variants') is judged on the same clips with the same classifier:
 standardised, C = 0.05, balanced classes. A fold's clips are predicted by what was learned from all other folds, without
-the recordings that the fold holds too. The intervals are of the paired bootstrap by recording.
+the recordings that the fold holds too. The intervals are of the paired bootstrap by recording. Background, and clips
+that only train, are not part of it: an embedding may have learned from them, the classifier does not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from sonyc_contract.audio import FloatArray
 from sonyc_contract.labels import LABELS, N_LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Probabilities
+from sonyc_trainer.background_clips import is_background
 from sonyc_trainer.embeddings.embedding import load_embedding
 from sonyc_trainer.embeddings.vectors import read_vectors
 from sonyc_trainer.errors import SelectionError
@@ -41,7 +43,7 @@ class Contest:
     """What is judged.
 
     Attributes:
-        clips: A row per clip, of table `SELECTION`.
+        clips: A row per clip, of table `SELECTION`; each has a class and may be judged.
         folds: Those that are left out in turn; clips of other folds always train.
         levels: Levels of the clips.
         means: By contestant and level, and by fold that is left out, float32 [n_clips, n_dimensions]: the mean over a
@@ -100,7 +102,8 @@ def read_contest(
         StageError: embeddings are missing.
         SelectionError: no clip is of one of the folds, or a contestant has not as many variants as there are folds.
     """
-    clips = read_table(folder.selection, SELECTION)
+    selected = read_table(folder.selection, SELECTION)
+    clips = selected[~is_background(selected["labels"]) & ~selected["only_trains"].to_numpy()]
     if missing := [fold for fold in folds if fold not in set(clips["fold"])]:
         raise SelectionError(f"no clip is of fold {missing[0]}; there are {sorted(set(clips['fold']))}")
     variants = {name: of for name, of in folder.variants().items() if not of.left_out.is_file()}

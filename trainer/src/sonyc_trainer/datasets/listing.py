@@ -31,6 +31,7 @@ class Clip(NamedTuple):
     group: str
     fold: int = NO_FOLD
     is_background: bool = False
+    only_trains: bool = False
 
 
 class Dropped(NamedTuple):

@@ -66,7 +66,8 @@ def _listing(folder: StudyFolder, settings: DatasetSettings, context: StageConte
         listing = FORMATS[settings.format](settings)
     if not listing.clips:
         raise DatasetError(f"dataset {settings.name!r}: {settings.path} holds no clip that can be used")
-    return listing
+    clips = [clip._replace(only_trains=settings.only_trains) for clip in listing.clips]
+    return Listing(clips, listing.dropped, listing.notes)
 
 
 def _check_listed_once(clips: Sequence[Clip]) -> None:

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 NO_CLASS: Final = "none of the eight classes"
 SEVERAL_CLASSES: Final = "more than one class"
 IN_TEST_FOLD: Final = "recording is also in a test fold"
+JUDGED: Final = "only trains, and its recording or fold is in validation or test"
 
 _NAMES_EVERY_CLASS: Final = (DatasetFormat.SONYC_UST, DatasetFormat.SCENES)
 """Formats whose clips were listened to for all eight classes; a clip of the others is named by one sound in it."""
+
+_OF_LEAKING: Final = ("clip_id", "group", "only_trains")
 
 BREAKDOWN: Final = ("label", *SPLITS)
 """Clips per class and split; a last row for background clips where there are any."""
@@ -43,8 +46,8 @@ def run(folder: StudyFolder, context: StageContext) -> None:
     usable["split"] = _splits(usable, folder.study)
     leaking = usable[usable["split"] == ""]
     dropped += [
-        Dropped(str(clip_id), IN_TEST_FOLD, str(group))
-        for clip_id, group in zip(leaking["clip_id"], leaking["group"], strict=True)
+        Dropped(str(clip_id), JUDGED if only_trains else IN_TEST_FOLD, str(group))
+        for clip_id, group, only_trains in zip(*(leaking[column] for column in _OF_LEAKING), strict=True)
     ]
     _write(folder, usable[usable["split"] != ""], dropped)
 
@@ -69,9 +72,9 @@ def _usable(clips: "pd.DataFrame", study: Study) -> tuple["pd.DataFrame", list[D
 
 
 def _splits(clips: "pd.DataFrame", study: Study) -> list[str]:
-    rows = zip(clips["labels"], clips["group"], clips["fold"], strict=True)
-    examples = [Example(tuple(labels), str(group), int(fold)) for labels, group, fold in rows]
-    if not any(example.labels for example in examples):
+    rows = zip(clips["labels"], clips["group"], clips["fold"], clips["only_trains"], strict=True)
+    examples = [Example(tuple(labels), str(group), int(fold), bool(trains)) for labels, group, fold, trains in rows]
+    if not any(example.labels for example in examples if not example.only_trains):
         number = "exactly one" if study.labels is LabelMode.SINGLE else "any"
         raise SelectionError(f"no clip has {number} of the eight classes: check the dataset and its 'classes'")
     return divide(examples, study.split, seed=study.seed)
@@ -88,9 +91,20 @@ def _write(folder: StudyFolder, selected: "pd.DataFrame", dropped: list[Dropped]
     write_csv(folder.ledger, ledger_rows(read_dropped(folder), len(selected)), LEDGER)
     write_notes(
         folder.notes(Stage.SELECT),
-        [*_notes(folder.study.split, numbers), *_mixture_notes(selected, folder.study.labels)],
+        [
+            *_notes(folder.study.split, numbers),
+            *_mixture_notes(selected, folder.study.labels),
+            *_only_trains_notes(selected),
+        ],
     )
     write_table(folder.selection, selected, SELECTION)
+
+
+def _only_trains_notes(selected: "pd.DataFrame") -> list[str]:
+    numbers = selected.loc[selected["only_trains"], "dataset"].value_counts(sort=False)
+    return [
+        f"The {n} clips of dataset {name} are learned from only: no figure is of them." for name, n in numbers.items()
+    ]
 
 
 def _mixture_notes(selected: "pd.DataFrame", labels: LabelMode) -> list[str]:

@@ -43,6 +43,9 @@ class DatasetSettings(Settings):
     them that nothing is there, a detection on one counts against calibration and thresholds, and they have figures of
     their own; accuracy and macro-F1 of a single-label study are of the other clips. A class that is named neither here
     nor in `classes` is left out."""
+    only_trains: bool = False
+    """Its clips are learned from and never judged: the other datasets are divided as if it were not there, and of it
+    are left out the clips of recordings that are in validation or test, and those of test folds."""
     sources: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     """Whose identifiers its source recordings have, such as `freesound`: datasets with the same `sources` can hold
     pieces of the same recording. By default the dataset's own name, and `freesound` for UrbanSound8K."""

@@ -42,6 +42,8 @@ class Study(Settings):
         names = [dataset.name for dataset in self.dataset]
         if len(set(names)) != len(names):
             raise ValueError("two datasets have the same name")
+        if all(dataset.only_trains for dataset in self.dataset):
+            raise ValueError("every dataset has 'only_trains': leave it out of one, to be judged")
         return self
 
     @model_validator(mode="after")
