@@ -24,7 +24,7 @@ from sonyc_device.classification import encode_and_score
 from sonyc_device.cli import main
 from sonyc_device.config import NodeConfig, load_config
 from sonyc_device.effective import Overrides, effective_of
-from sonyc_device.errors import CaptureError
+from sonyc_device.errors import CaptureError, TooLittleHeardError
 from sonyc_device.false_alarms import MIN_CLIPS
 from sonyc_device.messaging.command_memory import CommandMemory
 from sonyc_device.proposing import SiteReport, propose_for_site
@@ -219,6 +219,17 @@ class DyingSource:
 
     def stop(self) -> None:
         """Nothing is left to stop."""
+
+
+def test_ctrl_c_ends_a_wait_for_sound_that_does_not_come(node: Node) -> None:
+    class MuteSource(DyingSource):
+        def _deliver(self, sink: SampleSink) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config, seams = load_config(node()), Seams(source=MuteSource(0))
+    with pytest.raises(TooLittleHeardError, match="0 clips of 1 s"):
+        propose_for_site(config, for_s=3_600.0, alarms_per_day=10.0, on_clip=lambda _heard: None, seams=seams)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("n_seconds", [4, 60])

@@ -1,7 +1,10 @@
 """Hears what an agent would hear, cut, coded and scored as an agent does it; nothing is stored or published."""
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -106,7 +109,7 @@ def hear(
     on_clip: Callable[[Heard], None],
     seams: Seams | None = None,
 ) -> Heard:
-    """Hear and score clips for some time, or until Ctrl-C.
+    """Hear and score clips for some time, or until Ctrl-C; the main thread calls it.
 
     Clips follow each other, while the schedule permits it: what is sampled elsewhere has no gaps here. Files are heard
     once, as fast as they are scored. What is shorter than a clip is left out.
@@ -129,18 +132,18 @@ def hear(
     timeline = make_timeline(capture, ring, clock)
     plan = make_plan(capture, timeline, in_effect=lambda: capture)
     heard = Heard()
-    try:
-        for clip in _clips(source, ring, plan, capture, n_samples=round(for_s * capture.rate_hz)):
-            scores = _score(clip, classifier, config)
-            if scores is None:
-                heard.n_failed += 1
-            elif scores.is_silent:
-                heard.n_silent += 1
-            else:
-                heard.clips.append(HeardClip(timeline.utc(clip.start_sample), scores))
-            on_clip(heard)
-    except KeyboardInterrupt:
+
+    def stop() -> None:
         heard.was_interrupted = True
+        ring.end()
+
+    try:
+        with _interrupt_calling(stop):
+            for clip in _clips(source, ring, plan, capture, n_samples=round(for_s * capture.rate_hz)):
+                if heard.was_interrupted:
+                    break
+                _take(heard, timeline.utc(clip.start_sample), _score(clip, classifier, config))
+                on_clip(heard)
     except CaptureError as error:
         heard.error = error
     finally:
@@ -179,6 +182,33 @@ def stretches(clips: list[HeardClip], label: str, *, clip_s: float) -> list[Stre
         else:
             found.append(Stretch(start, end, 1, score))
     return found
+
+
+@contextmanager
+def _interrupt_calling(stop: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C call `stop` from another thread, and end the program only when it comes again.
+
+    As an exception it would be lost where it came in a callback of libsndfile, and a clip with it.
+    """
+
+    def heed(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        threading.Thread(target=stop, name="interrupt", daemon=True).start()
+
+    before = signal.signal(signal.SIGINT, heed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _take(heard: Heard, start_utc: datetime, scores: Scores | None) -> None:
+    if scores is None:
+        heard.n_failed += 1
+    elif scores.is_silent:
+        heard.n_silent += 1
+    else:
+        heard.clips.append(HeardClip(start_utc, scores))
 
 
 def _score(clip: Clip, classifier: Classifier, config: NodeConfig) -> Scores | None:
