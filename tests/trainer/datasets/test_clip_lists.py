@@ -45,6 +45,8 @@ def test_only_listed_clips_are_taken(tmp_path: Path) -> None:
     assert names_of(settings) == ["d/fold1/100-3-0-1", "d/fold2/7-8-0-0"]
     note = "Dataset d: of 3 clips the 2 are taken that list.txt names."
     assert urbansound8k.list_clips(settings).notes == [note]
+    every = listed(tmp_path, "fold1/100-3-0-0", "fold1/100-3-0-1", "fold2/7-8-0-0")
+    assert urbansound8k.list_clips(urbansound(tmp_path, every)).notes == []
 
 
 def test_folders_of_classes_have_lists_too(tmp_path: Path) -> None:

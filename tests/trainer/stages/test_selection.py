@@ -210,3 +210,19 @@ def test_real_recordings_stay_on_one_side(tmp_path: Path, repository: Path, shar
     assert (counts > 0).all(axis=None)
     share = counts["validation"] / (counts["train"] + counts["validation"])
     assert share.between(0.17, 0.23).all()
+
+
+def test_default_bundle_is_of_listed_clips(tmp_path: Path, repository: Path, shared_data: Path) -> None:
+    """Without the made noise, which takes 10 s: all further clips are of recordings that the others are of too."""
+    folders = {"urbansound8k": shared_data / "urbansound8k", "esc10": shared_data / "esc10"}
+    study = load_study(repository / "trainer" / "studies" / "default-bundle.toml", folders=folders)
+    recorded = tuple(dataset for dataset in study.dataset if not dataset.is_made)
+    folder = StudyFolder(tmp_path / "out", study.model_copy(update={"dataset": recorded}))
+    run_study(folder, QUIET, until=Stage.SELECT)
+    table = read_table(folder.selection, SELECTION)
+    assert table[~table["only_trains"]].groupby("dataset").size().to_dict() == {"esc10": 160, "urbansound8k": 1258}
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    n_more, n_dropped = int(table["only_trains"].sum()), len(pd.read_csv(folder.dropped(Stage.SELECT)))
+    assert n_more + n_dropped == 890
+    assert 0.7 < n_more / 890 < 0.95
+    assert pd.read_csv(folder.breakdown).set_index("label").loc[["powered-saw", "background"], "validation"].all()

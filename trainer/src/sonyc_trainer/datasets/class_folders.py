@@ -47,7 +47,7 @@ def list_clips(settings: DatasetSettings) -> Listing:
     notes = _notes(settings, n_alone, n_passed_over)
     if wanted is not None:
         wanted.check_found({_name(root, Path(clip.path)) for clip in clips}, root)
-        notes.append(wanted.note(settings.name, len(clips) + n_not_listed))
+        notes += wanted.notes(settings.name, len(clips) + n_not_listed)
     return Listing(clips, notes=notes)
 
 

@@ -25,9 +25,11 @@ class ClipList:
     path: Path
     names: frozenset[str]
 
-    def note(self, dataset: str, n_there: int) -> str:
-        """Say for the report that a dataset's clips were chosen, out of how many."""
-        return f"Dataset {dataset}: of {n_there} clips the {len(self.names)} are taken that {self.path.name} names."
+    def notes(self, dataset: str, n_there: int) -> list[str]:
+        """Say for the report that a dataset's clips were chosen, out of how many; nothing where all are taken."""
+        n_taken = len(self.names)
+        said = f"Dataset {dataset}: of {n_there} clips the {n_taken} are taken that {self.path.name} names."
+        return [said] if n_taken < n_there else []
 
     def check_found(self, found: Set[str], folder: Path) -> None:
         """See that every clip of the list is there.

@@ -75,10 +75,10 @@ def list_clips(settings: DatasetSettings) -> Listing:
     check_class_names(settings, CLASSES, classes)
     wanted = read_clip_list(settings)
     rows = _rows(path, folder / "audio")
-    notes = []
+    notes: list[str] = []
     if wanted is not None:
         rows = [*rows, *_further_rows(folder)]
-        notes.append(wanted.note(settings.name, len(rows)))
+        notes = wanted.notes(settings.name, len(rows))
         rows = _listed(rows, wanted, folder)
     check_files(path, (row.file for row in rows))
     return Listing([_clip(settings, row, classes) for row in rows], notes=notes)
