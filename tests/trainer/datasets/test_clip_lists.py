@@ -83,7 +83,8 @@ def test_further_clips_are_read_only_where_a_list_names_them(tmp_path: Path) -> 
 
 def test_further_clips_may_be_among_the_usual_ones(tmp_path: Path) -> None:
     """As in the dataset as it is published."""
-    write_urbansound8k(tmp_path, [*ROWS, *((name.replace("mp3", "wav"), *row) for name, *row in FURTHER)])
+    usual = [(name.replace("mp3", "wav"), source, fold, class_name) for name, source, fold, class_name in FURTHER]
+    write_urbansound8k(tmp_path, [*ROWS, *usual])
     assert names_of(urbansound(tmp_path, listed(tmp_path, "fold2/8-8-0-0"))) == ["d/fold2/8-8-0-0"]
 
 
