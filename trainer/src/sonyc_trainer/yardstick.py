@@ -73,17 +73,25 @@ class Judged:
     per_fold: Mapping[tuple[str, str], tuple[float, ...]]
 
 
-def check_fair(folder: StudyFolder) -> None:
-    """See that no embedding learns in the run, where it would hear the folds that judge it.
+def check_fair(
+    folder: StudyFolder, folds: Sequence[int], *, by_fold: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """See that no embedding learns in the run from a fold that judges it.
 
     Raises:
         SelectionError: one does.
     """
+    judges = {
+        member: {fold} for members in (by_fold or {}).values() for fold, member in zip(folds, members, strict=False)
+    }
     for name, of in {"[embedding]": folder, **folder.variants()}.items():
-        if of.study.embedding.kind == "compact" and of.study.embedding.weights is None:
+        if of.study.embedding.kind != "compact" or of.study.embedding.weights is not None:
+            continue
+        distil = of.study.pretrain.distil
+        if distil is None or judges.get(name, set(folds)) != {distil.without_fold}:
             raise SelectionError(
-                f"{name}: 'compact' without weights would learn from the folds that judge it: give a bundle that did "
-                "not, with --model compact=FILE"
+                f"{name}: 'compact' would learn from a fold that judges it: give a bundle that did not, with --model "
+                "compact=FILE, or distil one for every fold (sonyc-trainer distill --yardstick)"
             )
 
 

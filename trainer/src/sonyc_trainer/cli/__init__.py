@@ -6,14 +6,14 @@ from typing import Final
 
 import typer
 
-from sonyc_trainer.cli import background, datasets, embeddings, planning, stages
+from sonyc_trainer.cli import background, datasets, distilling, embeddings, planning, stages
 from sonyc_trainer.cli.stages import STAGE_HELP
 
 __all__ = ["STAGE_HELP", "main"]
 
 EXIT_FAILURE: Final = 1
 
-_GROUPS: Final = (stages, datasets, embeddings, planning, background)
+_GROUPS: Final = (stages, datasets, embeddings, distilling, planning, background)
 
 app = typer.Typer(
     name="sonyc-trainer",

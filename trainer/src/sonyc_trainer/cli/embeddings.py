@@ -88,9 +88,10 @@ def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as o
     folders = named(data, "--data", {"urbansound8k": urbansound8k, "esc10": esc10})
     loaded = load_study(study, folders=folders, models=named(model, "--model", {}))
     folder = study_folder(loaded, out, None)
-    check_fair(folder)
+    folds = fold or [1, 2, 3]
+    joined = {name: str(members).split(",") for name, members in named(by_fold, "--by-fold", {}).items()}
+    check_fair(folder, folds, by_fold=joined)
     with resumable():
         run_embeddings(folder, StageContext(cache=cache or folder.root.parent / ".cache"), on_stage=say)
-    joined = {name: str(members).split(",") for name, members in named(by_fold, "--by-fold", {}).items()}
-    judged = judge(read_contest(folder, fold or [1, 2, 3], by_fold=joined), reference=reference, seed=loaded.seed)
+    judged = judge(read_contest(folder, folds, by_fold=joined), reference=reference, seed=loaded.seed)
     print(json.dumps(as_document(judged)) if as_json else as_text(judged, reference))

@@ -1,6 +1,6 @@
 """Log-mel frames of whole clips, made once before training; windows are cut from them at any frame."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ import numpy as np
 from sonyc_contract.audio import FloatArray, resample
 from sonyc_contract.frontend import Frontend, FrontendSpec
 from sonyc_contract.levels import Level
+from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.learning import Indices, class_flags
@@ -40,21 +41,29 @@ class CodedClip:
 
 
 def make_frames(
-    folder: StudyFolder, levels: Sequence[Level], frontend: FrontendSpec, *, window_s: float, context: StageContext
+    folder: StudyFolder,
+    levels: Sequence[Level],
+    spec: EmbeddingSpec,
+    *,
+    context: StageContext,
+    without: Container[str] = (),
 ) -> dict[Level, list[Path]]:
-    """Compute the frames of all training and validation clips at some levels.
+    """Compute the frames of all training and validation clips at some levels, but for some clips.
 
     Returns:
         Folders of shards by level, the same clips in the same order at each.
     """
     target = folder.of(Stage.PRETRAIN) / "frames"
     shards: dict[Level, list[Shard[CodedClip]]] = {}
+    n_window = round(spec.window_s * spec.frontend.rate_hz)
     for level in levels:
         coded = read_table(folder.coded(level), CODED)
         clips = [
-            CodedClip(folder.of(Stage.COMPRESS) / file, labels, split, frontend, round(window_s * frontend.rate_hz))
-            for file, labels, split in zip(coded["file"], coded["labels"], coded["split"], strict=True)
-            if split != "test"
+            CodedClip(folder.of(Stage.COMPRESS) / file, labels, split, spec.frontend, n_window)
+            for clip_id, file, labels, split in zip(
+                *(coded[column] for column in ("clip_id", "file", "labels", "split")), strict=True
+            )
+            if split != "test" and clip_id not in without
         ]
         (target / level).mkdir(parents=True, exist_ok=True)
         shards[level] = make_shards(target / level, clips)

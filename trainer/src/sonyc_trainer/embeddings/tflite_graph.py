@@ -1,4 +1,4 @@
-"""A TFLite file's graph, as far as it takes to make another tensor its output.
+"""A TFLite file's graph, as far as it takes to find its convolutions and to make another tensor its output.
 
 An inner tensor can otherwise be read only with `experimental_preserve_all_tensors`, which keeps all of them in memory.
 The layout is that of TensorFlow's schema.fbs, version 3; only the list of outputs is changed, in place.
@@ -10,7 +10,7 @@ from typing import Final
 from sonyc_trainer.errors import EmbeddingError
 
 _IDENTIFIER: Final = b"TFL3"
-_FULLY_CONNECTED: Final = 9
+_CONV_2D, _DEPTHWISE_CONV_2D, _FULLY_CONNECTED = 3, 4, 9
 _OPERATOR_CODES, _SUBGRAPHS = 1, 2
 _OUTPUTS, _OPERATORS = 2, 3
 _OPCODE, _OPERATOR_INPUTS = 0, 1
@@ -25,12 +25,33 @@ def dense_input(model: bytes) -> int:
     """
     try:
         graph = _Graph(model)
-        found = [graph.first_input(operator) for operator in graph.operators if graph.is_dense(operator)]
+        found = [graph.inputs(one)[0] for one in graph.operators if graph.kind(one) == _FULLY_CONNECTED]
     except (struct.error, IndexError) as error:
         raise EmbeddingError(f"not a TFLite model: its graph cannot be read ({error})") from error
     if not found:
         raise EmbeddingError("the model has no dense layer, whose input would be its embedding")
     return found[-1]
+
+
+def convolutions(model: bytes) -> list[tuple[bool, tuple[int, int]]]:
+    """List the convolutions in the order in which they run.
+
+    Returns:
+        Of each, whether it is depthwise, and the indices of the tensors of its weights and biases.
+
+    Raises:
+        EmbeddingError: the file is no TFLite model.
+    """
+    try:
+        graph = _Graph(model)
+        kinds = {operator: graph.kind(operator) for operator in graph.operators}
+        return [
+            (kind == _DEPTHWISE_CONV_2D, (graph.inputs(operator)[1], graph.inputs(operator)[2]))
+            for operator, kind in kinds.items()
+            if kind in (_CONV_2D, _DEPTHWISE_CONV_2D)
+        ]
+    except (struct.error, IndexError) as error:
+        raise EmbeddingError(f"not a TFLite model: its graph cannot be read ({error})") from error
 
 
 def with_output(model: bytes, tensor: int) -> bytes:
@@ -53,14 +74,15 @@ class _Graph:
         self.operators = self._tables(subgraph, _OPERATORS)
         self.outputs = self._vector(subgraph, _OUTPUTS)
 
-    def is_dense(self, operator: int) -> bool:
-        """Whether an operator is a fully connected layer."""
+    def kind(self, operator: int) -> int:
+        """Give the built-in code of an operator; codes over 127 are in a field of their own."""
         code = self._codes[self._scalar(operator, _OPCODE, "<I")]
-        return _FULLY_CONNECTED in (self._scalar(code, _SHORT_CODE, "<b"), self._scalar(code, _CODE, "<i"))
+        return max(self._scalar(code, _SHORT_CODE, "<b"), self._scalar(code, _CODE, "<i"))
 
-    def first_input(self, operator: int) -> int:
-        """Give the index of the first tensor that an operator reads."""
-        return self._read("<i", self._vector(operator, _OPERATOR_INPUTS) + 4)
+    def inputs(self, operator: int) -> list[int]:
+        """Give the indices of the tensors that an operator reads."""
+        start = self._vector(operator, _OPERATOR_INPUTS)
+        return [self._read("<i", start + 4 + 4 * index) for index in range(self._read("<I", start))]
 
     def _read(self, form: str, position: int) -> int:
         return int(struct.unpack_from(form, self._bytes, position)[0])

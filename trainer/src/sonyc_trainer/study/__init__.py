@@ -10,12 +10,15 @@ from sonyc_trainer.study.clips import (
     TrimMode,
     TrimSettings,
 )
+from sonyc_trainer.study.comparisons import ComparisonSettings
 from sonyc_trainer.study.datasets import DatasetFormat, DatasetSettings
 from sonyc_trainer.study.loading import load_study
 from sonyc_trainer.study.models import (
     AugmentSettings,
     ClassWeights,
+    DistilSettings,
     EmbeddingSettings,
+    MixtureSettings,
     OpenL3Settings,
     PretrainSettings,
     TrainSettings,
@@ -27,15 +30,18 @@ __all__ = [
     "AugmentSettings",
     "CalibrationSettings",
     "ClassWeights",
+    "ComparisonSettings",
     "CompressSettings",
     "CostsSettings",
     "DatasetFormat",
     "DatasetSettings",
+    "DistilSettings",
     "EmbeddingSettings",
     "ExportSettings",
     "Fill",
     "Fraction",
     "Levels",
+    "MixtureSettings",
     "OpenL3Settings",
     "PretrainSettings",
     "SplitMode",

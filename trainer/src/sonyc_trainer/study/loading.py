@@ -8,8 +8,11 @@ from sonyc_contract.errors import ConfigError
 from sonyc_contract.settings import load_toml
 from sonyc_trainer.study.comparisons import KIND, ComparisonSettings
 from sonyc_trainer.study.datasets import DatasetFormat, DatasetSettings
-from sonyc_trainer.study.models import EmbeddingSettings
+from sonyc_trainer.study.models import EmbeddingSettings, PretrainSettings
 from sonyc_trainer.study.settings import Study
+
+TEACHER: Final = "teacher"
+"""Of the names of `models`, the network that `[pretrain.distil]` learns from."""
 
 _TFLITE: Final = "tflite"
 _URBANSOUND8K: Final = "urbansound8k"
@@ -42,13 +45,16 @@ def load_study(
     names = {dataset.name for dataset in study.dataset} | {_shares(dataset) for dataset in study.dataset}
     if unknown := [name for name in given if name not in names]:
         raise ConfigError(f"{path}: the study has no dataset named {unknown[0]!r}")
+    pretrain = _taught(study.pretrain, path, files)
     embedding = _with_files(study.embedding, path, files.take(study.embedding.kind.partition(":")[0]))
     compare = tuple(_compared(one, path, files) for one in study.compare)
     if files.unused:
         raise ConfigError(
             f"{path}: the study has no embedding {files.unused[0]!r} to give a file for, only {', '.join(files.asked)}"
         )
-    return study.model_copy(update={"dataset": datasets, "embedding": embedding, "compare": compare})
+    return study.model_copy(
+        update={"dataset": datasets, "embedding": embedding, "pretrain": pretrain, "compare": compare}
+    )
 
 
 class _Given:
@@ -82,6 +88,19 @@ def _with_files(embedding: EmbeddingSettings, study_path: Path, given: Path | No
     if embedding.kind == _OPENL3:
         return embedding.model_copy(update={"weights": (study_path.parent / embedding.weights).resolve()})
     return embedding.model_copy(update={"weights": _file(study_path, embedding.weights)})
+
+
+def _taught(pretrain: PretrainSettings, study_path: Path, files: _Given) -> PretrainSettings:
+    """Find the teacher; one that is not named at all is missed when it is needed."""
+    if pretrain.distil is None:
+        return pretrain
+    given = files.take(TEACHER)
+    named = given.resolve() if given else pretrain.distil.teacher and study_path.parent / pretrain.distil.teacher
+    if not named:
+        return pretrain
+    if not named.is_file():
+        raise ConfigError(f"{study_path}: [pretrain.distil] teacher: {named} is not there; give it with --teacher FILE")
+    return pretrain.model_copy(update={"distil": pretrain.distil.model_copy(update={"teacher": named.resolve()})})
 
 
 def _compared(comparison: ComparisonSettings, study_path: Path, files: _Given) -> ComparisonSettings:

@@ -103,6 +103,64 @@ class AugmentSettings(Settings):
     """Widest stretch of mels that is hidden."""
 
 
+class MixtureSettings(Settings):
+    """How clips are altered and mixed for the teacher and the student to hear; 0 turns a part off."""
+
+    mix_probability: float = Field(default=0.6, ge=0, le=1)
+    """Share of windows that another one is added to."""
+    mix_db: float = Field(default=15.0, ge=0, le=60)
+    """How much louder or softer the added one can be."""
+    softer_db: float = Field(default=20.0, ge=0, le=60)
+    """How much softer a mixture can be than its clips."""
+    louder_db: float = Field(default=10.0, ge=0, le=60)
+    """How much louder."""
+    equaliser_db: float = Field(default=6.0, ge=0, le=60)
+    """Largest gain of a random smooth filter."""
+    stretch: float = Field(default=0.35, ge=0, le=1)
+    """Largest change of tempo, as a natural logarithm: 0.35 is 1.4 times slower or faster."""
+    spread: float = Field(default=0.2, ge=0, le=1)
+    """Largest change of the distance between mels, as a natural logarithm."""
+    shift_mels: float = Field(default=4.0, ge=0, le=64)
+    """Largest shift along the mels."""
+    turn_probability: float = Field(default=0.3, ge=0, le=1)
+    """Share of windows that run backwards."""
+    unaltered: float = Field(default=0.3, ge=0, le=1)
+    """Share of windows that keep their tempo, and share of those that keep their mels."""
+
+
+class DistilSettings(Settings):
+    """Distillation of the `compact` embedding from a larger network, the teacher."""
+
+    teacher: Path | None = None
+    """A TFLite file of YAMNet; the command line gives it with `--teacher`."""
+    teacher_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """What the digest of the file must be."""
+    without_fold: int | None = Field(default=None, ge=0)
+    """A fold that is left out altogether, with every recording that it has a piece of: for a yardstick that judges by
+    it."""
+    width: float = Field(default=0.5, gt=0, le=1)
+    """How many of the teacher's channels are kept."""
+    n_last: int = Field(default=384, ge=8, le=1024)
+    """Channels that are kept of its last layer."""
+    n_mixtures: int = Field(default=65_536, ge=1)
+    """Windows that the teacher hears."""
+    epochs: int = Field(default=6, ge=1, le=1_000)
+    """How often the student hears each of them."""
+    batch_size: int = Field(default=64, ge=1)
+    """Windows per step."""
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    """Its peak: it rises over the first 200 steps and falls along a cosine to 0."""
+    weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    """Of AdamW."""
+    view_weight: float = Field(default=4.0, ge=0, le=1_000)
+    """Of the squared difference to the teacher's embedding, beside that of their directions, which counts 1."""
+    found_weight: float = Field(default=0.5, ge=0, le=1_000)
+    """Of the classes that a logistic regression finds in the teacher's embedding."""
+    label_weight: float = Field(default=0.5, ge=0, le=1_000)
+    """Of the classes that the clips of a mixture have."""
+    mixtures: MixtureSettings = MixtureSettings()
+
+
 class PretrainSettings(Settings):
     """Training of the `compact` embedding in the run."""
 
@@ -125,6 +183,15 @@ class PretrainSettings(Settings):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of the numbers before the last layer that are left out at each step."""
     augment: AugmentSettings = AugmentSettings()
+    distil: DistilSettings | None = None
+    """With this table the embedding is distilled from a teacher. Of the keys above, only `levels`, which must begin
+    with `pcm`, and `n_dimensions` count then."""
+
+    @model_validator(mode="after")
+    def _distils_from_pcm(self) -> "PretrainSettings":
+        if self.distil is not None and self.levels[0] is not Level.PCM:
+            raise ValueError("levels must begin with 'pcm' to distil: it is what the teacher hears")
+        return self
 
 
 class ClassWeights(StrEnum):

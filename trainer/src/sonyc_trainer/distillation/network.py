@@ -1,0 +1,50 @@
+"""Networks of depthwise and pointwise convolutions, as YAMNet's; to be used within a `tensorflow_session`."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sonyc_contract.audio import FloatArray
+from sonyc_trainer.distillation.teacher import Layer
+
+STRIDES: Final = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+"""Of the first convolution, then of each pair's depthwise one (YAMNet's)."""
+
+
+def build_network(layers: Sequence[Layer], input_shape: tuple[int, int, int]) -> Any:
+    """Build the Keras model of some layers, whose average over time and mels is the output.
+
+    Args:
+        layers: A convolution, then pairs of a depthwise and a pointwise one, as many as there are `STRIDES`.
+        input_shape: n_frames, n_mels, 1.
+    """
+    import tensorflow as tf
+
+    inputs = tf.keras.Input(input_shape)
+    outputs = inputs
+    for layer, stride in zip(layers, layer_strides(), strict=True):
+        outputs = tf.keras.layers.ReLU()(_convolution(tf, layer, stride)(outputs))
+    model = tf.keras.Model(inputs, tf.keras.layers.GlobalAveragePooling2D()(outputs))
+    model.set_weights([array for layer in layers for array in (layer.kernel, layer.bias)])
+    return model
+
+
+def with_dense(network: Any, kernel: FloatArray, bias: FloatArray, *, name: str) -> Any:
+    """Put a dense layer on top of a model: kernel float32 [n_in, n_out], bias float32 [n_out]."""
+    import tensorflow as tf
+
+    dense = tf.keras.layers.Dense(kernel.shape[1])
+    model = tf.keras.Model(network.input, dense(network.output), name=name)
+    dense.set_weights([kernel, bias])
+    return model
+
+
+def layer_strides() -> list[int]:
+    """Give the stride of every layer; pointwise ones have 1."""
+    return [STRIDES[0], *(stride for pair in STRIDES[1:] for stride in (pair, 1))]
+
+
+def _convolution(tf: Any, layer: Layer, stride: int) -> Any:
+    size = layer.kernel.shape[:2]
+    if layer.is_depthwise:
+        return tf.keras.layers.DepthwiseConv2D(size, strides=stride, padding="same")
+    return tf.keras.layers.Conv2D(layer.kernel.shape[3], size, strides=stride, padding="same")
