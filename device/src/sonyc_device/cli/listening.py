@@ -81,7 +81,8 @@ def _print(report: "SiteReport", path: "Path") -> None:
     print(f"\n{allowed.per_day:g} alarms a day are one clip in {1 / allowed.share:.0f}; {len(heard.clips)} were heard.")
     print(
         "So the highest are extended, as if their logits fell off exponentially; in parentheses is where 90 % of such\n"
-        "times put it. Other hours, weather and seasons are not in it: listen again."
+        "times put it. Other hours, weather and seasons are not in it: listen again. A threshold of 1.000 says that the\n"
+        "class cannot be told from what was heard; it is then never detected."
     )
     if not (toml := report.toml()):
         print("\nThe bundle's own thresholds do: there is nothing to set.")
@@ -97,12 +98,12 @@ def _left_out(heard: "Heard") -> str:
 
 def _print_table(report: "SiteReport") -> None:
     heads = f"{'bundle':>6} {'p50':>6} {'p99':>6} {'max':>6} {'alarms':>6}"
-    print(f"{'':<21} {heads}  {'a day':<20} {'proposed':<24} if false")
+    print(f"{'':<21} {heads}  {'a day':<24} {'proposed':<24} if false")
     for label, found in report.proposals.items():
         a_day = f"{found.alarms_per_day.value:.0f} {_span(found.alarms_per_day, 0)}"
         print(
             f"{label:<21} {found.own:6.3f} {found.p50:6.3f} {found.p99:6.3f} {found.highest:6.3f} {found.n_alarms:6d}  "
-            f"{a_day:<20} {_proposed(found.threshold, found.own):<24} "
+            f"{a_day:<24} {_proposed(found.threshold, found.own):<24} "
             f"{_proposed(found.threshold_if_false, found.own) if found.n_alarms else ''}".rstrip()
         )
 
