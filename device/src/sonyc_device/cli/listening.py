@@ -81,8 +81,8 @@ def _print(report: "SiteReport", path: "Path") -> None:
     print(f"\n{allowed.per_day:g} alarms a day are one clip in {1 / allowed.share:.0f}; {len(heard.clips)} were heard.")
     print(
         "So the highest are extended, as if their logits fell off exponentially; in parentheses is where 90 % of such\n"
-        "times put it. Other hours, weather and seasons are not in it: listen again. A threshold of 1.000 says that the\n"
-        "class cannot be told from what was heard; it is then never detected."
+        "times put it. Other hours, weather and seasons are not in it: listen again. A threshold of 1.000 says that\n"
+        "the class cannot be told from what was heard; it is then never detected."
     )
     if not (toml := report.toml()):
         print("\nThe bundle's own thresholds do: there is nothing to set.")
