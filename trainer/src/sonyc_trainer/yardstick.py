@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from sonyc_contract.audio import FloatArray
 from sonyc_contract.labels import LABELS, N_LABELS
 from sonyc_contract.levels import Level
-from sonyc_contract.recognise import Probabilities
+from sonyc_contract.recognise import ANY_HEAD, Probabilities
 from sonyc_trainer.background_clips import is_background
 from sonyc_trainer.embeddings.embedding import load_embedding
 from sonyc_trainer.embeddings.vectors import read_vectors
 from sonyc_trainer.errors import SelectionError
-from sonyc_trainer.findings import CellFinding, Comparison, Difference
+from sonyc_trainer.findings import CellFinding, Comparison, Difference, Flips
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.learning import class_flags
-from sonyc_trainer.statistics.comparison import Comparisons, Decisions
+from sonyc_trainer.statistics.comparison import Comparisons, Decisions, flips_of
 from sonyc_trainer.statistics.counts import one_hot
 from sonyc_trainer.tables import SELECTION, read_table
 
@@ -64,12 +64,14 @@ class Judged:
         cells: Every contestant at every level; `trained` is its name.
         without: The same without the clips of `powered-saw`.
         differences: To the reference contestant at the same level, and to itself at the first level.
+        flips: Clips that are decided otherwise than at the first level.
         per_fold: Macro-F1 by contestant, level and fold.
     """
 
     cells: tuple[CellFinding, ...]
     without: tuple[CellFinding, ...]
     differences: tuple[Difference, ...]
+    flips: tuple[Flips, ...]
     per_fold: Mapping[tuple[str, str], tuple[float, ...]]
 
 
@@ -128,19 +130,27 @@ def read_contest(
     return Contest(clips, tuple(folds), levels, means)
 
 
-def judge(contest: Contest, *, reference: str, seed: int) -> Judged:
+def judge(contest: Contest, *, reference: str, seed: int, robust: Sequence[str] = ()) -> Judged:
     """Predict every fold's clips, and compare the contestants with `reference`.
 
+    Args:
+        contest: Clips and embeddings.
+        reference: The contestant that the others are compared with.
+        seed: Of the bootstrap.
+        robust: Contestants that are judged a second time, as `NAME-any`, with one classifier that has learned from all
+            levels; the others have one per level.
+
     Raises:
-        SelectionError: `reference` is no contestant.
+        SelectionError: `reference` is no contestant, or one of `robust` is none.
     """
-    names = tuple(dict.fromkeys(name for name, _ in contest.means))
-    if reference not in names:
-        raise SelectionError(f"{reference!r} is none of the embeddings: {', '.join(names)}")
+    contestants = tuple(dict.fromkeys(name for name, _ in contest.means))
+    for name in (reference, *robust):
+        if name not in contestants:
+            raise SelectionError(f"{name!r} is none of the embeddings: {', '.join(contestants)}")
     tested = contest.clips["fold"].isin(contest.folds).to_numpy()
-    probabilities = np.stack(
-        [np.stack([_predicted(contest, name, level)[tested] for level in contest.levels]) for name in names]
-    )
+    heads = {name: (name, False) for name in contestants} | {f"{name}-{ANY_HEAD}": (name, True) for name in robust}
+    names = tuple(heads)
+    probabilities = np.stack([_of_head(contest, *heads[name])[:, tested] for name in names])
     clips = contest.clips[tested]
     of_all = _decisions(contest, names, reference, clips, probabilities)
     found = Comparisons(of_all, seed=seed)
@@ -150,6 +160,7 @@ def judge(contest: Contest, *, reference: str, seed: int) -> Judged:
         cells=tuple(found.cells()),
         without=tuple(Comparisons(others, seed=seed).cells()),
         differences=tuple(one for one in found.differences() if one.comparison is not Comparison.DEPLOYED),
+        flips=tuple(flips_of(of_all)),
         per_fold={
             (name, level): tuple(
                 _macro_f1(of_all, (h, k), (clips["fold"] == fold).to_numpy()) for fold in contest.folds
@@ -160,19 +171,20 @@ def judge(contest: Contest, *, reference: str, seed: int) -> Judged:
     )
 
 
-def fit_and_predict(train: FloatArray, labels: Sequence[int], test: FloatArray) -> Probabilities:
+def fit_and_predict(train: FloatArray, labels: Sequence[int], test: FloatArray, *, n_copies: int = 1) -> Probabilities:
     """Learn from clip means and give the probabilities of others, float64 [n_test, 8]; classes never seen have 0.
 
     Args:
         train: float32 [n_train, n_dimensions].
         labels: Class index of each, as long.
         test: float32 [n_test, n_dimensions].
+        n_copies: How often each clip is in `train`, at another level each time; they count as much as one.
     """
     from sklearn.linear_model import LogisticRegression
 
     mean, std = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
     std = np.maximum(std, max(STD_FLOOR * float(std.mean()), 1e-6))
-    model = LogisticRegression(C=REGULARISATION_C, class_weight="balanced", max_iter=5_000)
+    model = LogisticRegression(C=REGULARISATION_C / n_copies, class_weight="balanced", max_iter=5_000)
     model.fit((train - mean) / std, labels)
     found = np.zeros((len(test), N_LABELS))
     found[:, model.classes_] = model.predict_proba((test - mean) / std)
@@ -200,7 +212,13 @@ def _means(folder: StudyFolder, level: Level, clips: "pd.DataFrame") -> FloatArr
     return np.stack([by_clip[clip_id] for clip_id in clips["clip_id"]])
 
 
-def _predicted(contest: Contest, name: str, level: str) -> Probabilities:
+def _of_head(contest: Contest, name: str, is_robust: bool) -> Probabilities:
+    """Give probabilities at every level, float64 [n_levels, n_clips, 8], by a classifier per level or one for all."""
+    learned = [contest.levels if is_robust else (level,) for level in contest.levels]
+    return np.stack([_predicted(contest, name, level, of) for level, of in zip(contest.levels, learned, strict=True)])
+
+
+def _predicted(contest: Contest, name: str, level: str, learned: Sequence[str]) -> Probabilities:
     """Give probabilities of every clip of the folds, float64 [n_clips, 8]; clips that always train keep 0."""
     labels = np.array([LABELS.index(labels[0]) for labels in contest.clips["labels"]])
     folds, groups = contest.clips["fold"].to_numpy(), contest.clips["group"].to_numpy()
@@ -208,8 +226,9 @@ def _predicted(contest: Contest, name: str, level: str) -> Probabilities:
     for fold in contest.folds:
         is_test = folds == fold
         trains = ~is_test & ~np.isin(groups, groups[is_test])
-        means = contest.means[name, level][fold]
-        found[is_test] = fit_and_predict(means[trains], labels[trains].tolist(), means[is_test])
+        train = np.concatenate([contest.means[name, one][fold][trains] for one in learned])
+        test = contest.means[name, level][fold][is_test]
+        found[is_test] = fit_and_predict(train, labels[trains].tolist() * len(learned), test, n_copies=len(learned))
     return found
 
 

@@ -66,5 +66,6 @@ def distill(  # noqa: PLR0913, PLR0917 - a command has as many parameters as opt
             return
         check_fair(folder, folds, by_fold=judged.by_fold)
         run_embeddings(folder, context, on_stage=say)
-    found = judge(read_contest(folder, folds, by_fold=judged.by_fold), reference=judged.reference, seed=loaded.seed)
+    contest = read_contest(folder, folds, by_fold=judged.by_fold)
+    found = judge(contest, reference=judged.reference, seed=loaded.seed, robust=list(judged.by_fold))
     print(json.dumps(as_document(found)) if as_json else as_text(found, judged.reference))

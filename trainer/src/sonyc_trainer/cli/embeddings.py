@@ -71,6 +71,10 @@ def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as o
         typer.Option("--by-fold", metavar="NAME=A,B,C", help="Judge variants A, B, C as one, a fold each."),
     ] = None,
     reference: Annotated[str, typer.Option("--reference", metavar="NAME", help="Compare with this one.")] = "yamnet",
+    robust: Annotated[
+        list[str] | None,
+        typer.Option("--robust", metavar="NAME", help="Judge this with one classifier for all levels, too."),
+    ] = None,
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,5 +97,7 @@ def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as o
     check_fair(folder, folds, by_fold=joined)
     with resumable():
         run_embeddings(folder, StageContext(cache=cache or folder.root.parent / ".cache"), on_stage=say)
-    judged = judge(read_contest(folder, folds, by_fold=joined), reference=reference, seed=loaded.seed)
+    judged = judge(
+        read_contest(folder, folds, by_fold=joined), reference=reference, seed=loaded.seed, robust=robust or ()
+    )
     print(json.dumps(as_document(judged)) if as_json else as_text(judged, reference))
