@@ -13,7 +13,7 @@ from sonyc_contract.recognise import EmbeddingSpec, InputLayout
 from sonyc_contract.runtime import Interpreter
 from sonyc_contract.settings import describe
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.embeddings.embedding import AnyEmbedding, Embedding, open_quietly
+from sonyc_trainer.embeddings.embedding import SPEC_FILE, AnyEmbedding, Embedding, load_embedding, open_quietly
 from sonyc_trainer.embeddings.framed import Features, FramedEmbedding, FramedSpec, WaveformInterpreter, takes_waveform
 from sonyc_trainer.embeddings.tflite_graph import dense_input, with_output
 from sonyc_trainer.errors import EmbeddingError
@@ -28,10 +28,10 @@ _WAVEFORM_WINDOW_SAMPLES = 15_600
 
 @dataclass(frozen=True)
 class BundledEmbedding:
-    """The embedding of a finished bundle.
+    """The embedding of a finished bundle, or of a study.
 
     Attributes:
-        path: The bundle.
+        path: The bundle, or the `spec.json` that stage `pretrain` wrote beside the embedding's other files.
         hop_s: From window to window in this study, whatever it is in the bundle.
     """
 
@@ -45,13 +45,21 @@ class BundledEmbedding:
             EmbeddingError: the file is no bundle, or `hop_s` does not fit its front end.
         """
         try:
-            bundle = read_bundle(self.path)
-            document = bundle.manifest.embedding.model_dump() | {"hop_s": self.hop_s}
-            return Embedding(EmbeddingSpec.model_validate(document), bundle.members[EMBEDDING])
+            spec, model = self._read()
+            return Embedding(EmbeddingSpec.model_validate(spec.model_dump() | {"hop_s": self.hop_s}), model)
         except BundleError as error:
             raise EmbeddingError(f"[embedding] weights: {error}") from error
         except ValidationError as error:
             raise EmbeddingError(f"[embedding] hop_s: {describe(error)}") from error
+
+    def _read(self) -> tuple[EmbeddingSpec, bytes]:
+        if self.path.name != SPEC_FILE:
+            bundle = read_bundle(self.path)
+            return bundle.manifest.embedding, bundle.members[EMBEDDING]
+        embedding = load_embedding(self.path.parent)
+        if not isinstance(embedding, Embedding):
+            raise EmbeddingError(f"[embedding] weights: {self.path}: not a 'compact', but {embedding.spec.name!r}")
+        return embedding.spec, embedding.model
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Final
 from sonyc_trainer.errors import EmbeddingError
 
 _IDENTIFIER: Final = b"TFL3"
-_CONV_2D, _DEPTHWISE_CONV_2D, _FULLY_CONNECTED = 3, 4, 9
+_CONV_2D, _DEPTHWISE_CONV_2D, _DEQUANTIZE, _FULLY_CONNECTED = 3, 4, 6, 9
 _OPERATOR_CODES, _SUBGRAPHS = 1, 2
 _OUTPUTS, _OPERATORS = 2, 3
-_OPCODE, _OPERATOR_INPUTS = 0, 1
+_OPCODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
 _SHORT_CODE, _CODE = 0, 3
 
 
@@ -37,7 +37,8 @@ def convolutions(model: bytes) -> list[tuple[bool, tuple[int, int]]]:
     """List the convolutions in the order in which they run.
 
     Returns:
-        Of each, whether it is depthwise, and the indices of the tensors of its weights and biases.
+        Of each, whether it is depthwise, and the indices of the tensors that hold its weights and biases, before they
+        are scaled back where an operator does that.
 
     Raises:
         EmbeddingError: the file is no TFLite model.
@@ -45,13 +46,15 @@ def convolutions(model: bytes) -> list[tuple[bool, tuple[int, int]]]:
     try:
         graph = _Graph(model)
         kinds = {operator: graph.kind(operator) for operator in graph.operators}
-        return [
-            (kind == _DEPTHWISE_CONV_2D, (graph.inputs(operator)[1], graph.inputs(operator)[2]))
-            for operator, kind in kinds.items()
-            if kind in (_CONV_2D, _DEPTHWISE_CONV_2D)
-        ]
+        held = {graph.outputs_of(one)[0]: graph.inputs(one)[0] for one, kind in kinds.items() if kind == _DEQUANTIZE}
+        tensors = {one: [held.get(tensor, tensor) for tensor in graph.inputs(one)] for one in kinds}
     except (struct.error, IndexError) as error:
         raise EmbeddingError(f"not a TFLite model: its graph cannot be read ({error})") from error
+    return [
+        (kind == _DEPTHWISE_CONV_2D, (tensors[one][1], tensors[one][2]))
+        for one, kind in kinds.items()
+        if kind in {_CONV_2D, _DEPTHWISE_CONV_2D}
+    ]
 
 
 def with_output(model: bytes, tensor: int) -> bytes:
@@ -81,7 +84,14 @@ class _Graph:
 
     def inputs(self, operator: int) -> list[int]:
         """Give the indices of the tensors that an operator reads."""
-        start = self._vector(operator, _OPERATOR_INPUTS)
+        return self._numbers(operator, _OPERATOR_INPUTS)
+
+    def outputs_of(self, operator: int) -> list[int]:
+        """Give the indices of the tensors that an operator writes."""
+        return self._numbers(operator, _OPERATOR_OUTPUTS)
+
+    def _numbers(self, table: int, slot: int) -> list[int]:
+        start = self._vector(table, slot)
         return [self._read("<i", start + 4 + 4 * index) for index in range(self._read("<I", start))]
 
     def _read(self, form: str, position: int) -> int:

@@ -35,7 +35,8 @@ class EmbeddingSettings(Settings):
     """`compact` is trained in the run; `openl3`, `edgel3-sea` and `tflite:PATH`, such as YAMNet, are given. `log-mel`
     is no model: mean and standard deviation of mel bands, which every embedding has to be better than."""
     weights: Path | None = None
-    """`compact`: a bundle whose embedding is used instead of training one in the run. `edgel3-sea`: its Keras weights,
+    """`compact`: a bundle whose embedding is used instead of training one in the run, or the `spec.json` of one that a
+    study made. `edgel3-sea`: its Keras weights,
     `.h5` or `.h5.gz`, or those that are published, which are fetched. `openl3`: its weights in the same forms, or those
     that came with the package."""
     weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
