@@ -9,7 +9,7 @@ from sonyc_contract.audio import resample
 from sonyc_contract.codec import encode, round_trip
 from sonyc_contract.frontend import COMPACT, Frontend
 from sonyc_contract.levels import Level
-from sonyc_trainer.embeddings.compact import WINDOW_S
+from sonyc_trainer.embeddings.compact import WINDOW_S, CompactEmbedding
 from sonyc_trainer.embeddings.compact_frames import ClipFrames, CodedClip, make_frames, write_frames
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.shards import Shard
@@ -57,11 +57,26 @@ def test_splits_and_lengths(frames: ClipFrames) -> None:
 
 
 def test_test_clips_are_not_among_them(finished: StudyFolder, tmp_path: Path) -> None:
-    folder = StudyFolder(tmp_path, finished.study)
-    (tmp_path / finished.of(Stage.COMPRESS).name).symlink_to(finished.of(Stage.COMPRESS))
-    made = make_frames(folder, [Level.PCM, Level.V9], COMPACT, window_s=WINDOW_S, context=QUIET)
-    splits = read_table(finished.coded(Level.PCM), CODED)["split"]
+    spec = CompactEmbedding(finished.study).spec
+    coded = read_table(finished.coded(Level.PCM), CODED)
+    splits = coded["split"]
+    made = make_frames(linked(finished, tmp_path / "all"), [Level.PCM, Level.V9], spec, context=QUIET)
+    assert list(made) == [Level.PCM, Level.V9]
     for folders in made.values():
         is_training = ClipFrames(folders).is_training
         assert is_training.tolist() == [split == "train" for split in splits if split != "test"]
         assert len(is_training) < len(splits)
+    without = set(coded["clip_id"][::3])
+    fewer = make_frames(
+        linked(finished, tmp_path / "fewer"), [Level.PCM, Level.V9], spec, context=QUIET, without=without
+    )
+    stay = coded[(splits != "test") & ~coded["clip_id"].isin(without)]
+    for folders in fewer.values():
+        assert ClipFrames(folders).is_training.tolist() == (stay["split"] == "train").tolist()
+
+
+def linked(finished: StudyFolder, root: Path) -> StudyFolder:
+    """A folder with the coded clips of another."""
+    root.mkdir()
+    (root / finished.of(Stage.COMPRESS).name).symlink_to(finished.of(Stage.COMPRESS))
+    return StudyFolder(root, finished.study)
