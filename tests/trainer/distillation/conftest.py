@@ -51,6 +51,7 @@ epochs = 60
 
 [export]
 min_top1_agreement = 0.7
+golden_tolerance = 0.2
 name = "textures"
 licence = "none"
 sources = ["textures, made here"]
