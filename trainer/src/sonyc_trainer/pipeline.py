@@ -130,7 +130,7 @@ def _check_files(folder: StudyFolder) -> None:
     needed = [folder.variants()[comparison.name] for comparison in folder.study.compare if not comparison.optional]
     for one in [folder, *needed]:
         if not one.is_done(Stage.PRETRAIN):
-            check_files(one.study.embedding)
+            check_files(one.study)
 
 
 def _variants(

@@ -17,7 +17,7 @@ from sonyc_contract.audio import FloatArray
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.conversion import keras_file, to_int8
-from sonyc_trainer.distillation.equalising import equalise
+from sonyc_trainer.distillation.equalising import equalised
 from sonyc_trainer.distillation.mixtures import N_CLASSES, NONE, Mixed, Mixer, Sounds, heard_frames
 from sonyc_trainer.distillation.network import build_network, with_dense
 from sonyc_trainer.distillation.pruning import kept_counts, pruned, ridge
@@ -95,7 +95,7 @@ def distil(job: DistillationJob) -> Embedding:
         lesson = _lesson(job, view, mixer)
         _Learner(job, view, student).learn(lesson, sounds, np.flatnonzero(~is_training))
         representative = lesson.heard[:_N_REPRESENTATIVE].astype(np.float32)[..., np.newaxis]
-        equalise(student, representative[:_N_FOR_RANGES])
+        student = equalised(student, representative[:_N_FOR_RANGES])
         return Embedding(job.spec, to_int8(student, representative), keras_file(student))
 
 

@@ -35,7 +35,8 @@ class Sounds:
         frames: float16 [n_levels, n_clips, n_frames, n_mels], natural logarithms; the first level is `pcm`.
         classes: int64 [n_clips], 0 to 7, or `NONE`.
         n_heard: int64 [n_clips], frames up to the last that is not silent.
-        is_labelled: bool [n_clips]; of the others only the sound is learned from.
+        is_labelled: bool [n_clips]; of the others only the sound is learned from, and how often they are drawn depends
+            on their class.
     """
 
     frames: NDArray[np.float16]

@@ -38,6 +38,19 @@ def with_dense(network: Any, kernel: FloatArray, bias: FloatArray, *, name: str)
     return model
 
 
+def capped(network: Any, weights: Sequence[FloatArray], *, cap: float) -> Any:
+    """Give a network of the same layers with other weights, whose ReLUs give at most `cap`."""
+    import tensorflow as tf
+
+    outputs = network.input
+    for layer in network.layers[1:]:
+        is_relu = isinstance(layer, tf.keras.layers.ReLU)
+        outputs = (tf.keras.layers.ReLU(cap) if is_relu else type(layer).from_config(layer.get_config()))(outputs)
+    model = tf.keras.Model(network.input, outputs, name=network.name)
+    model.set_weights(list(weights))
+    return model
+
+
 def layer_strides() -> list[int]:
     """Give the stride of every layer; pointwise ones have 1."""
     return [STRIDES[0], *(stride for pair in STRIDES[1:] for stride in (pair, 1))]

@@ -77,7 +77,10 @@ def _layers(path: Path, model: bytes) -> list[Layer]:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise EmbeddingError(f"{path}: no TFLite model: {reason}") from error
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    return [_layer(interpreter, details, *of_layer) for of_layer in convolutions(model)]
+    of_layers = convolutions(model)
+    if any(details[bias]["dtype"] is not np.float32 for _, (_, bias) in of_layers):
+        raise EmbeddingError(f"{path}: computes in int8 throughout: give a build of YAMNet with float32 biases")
+    return [_layer(interpreter, details, *of_layer) for of_layer in of_layers]
 
 
 def _layer(interpreter: Any, details: dict[int, Any], is_depthwise: bool, tensors: tuple[int, int]) -> Layer:

@@ -59,7 +59,7 @@ class CompactEmbedding:
         if missing := {"train", "validation"} - splits:
             raise TrainingError(f"no {min(missing)} clips to train 'compact' with: change [split], or add clips")
         stage_folder = folder.of(Stage.PRETRAIN)
-        teacher = _teacher(settings.distil) if settings.distil else []
+        teacher = teacher_of(settings.distil) if settings.distil else []
         left_out = _clips_of(folder, settings.distil.without_fold) if settings.distil else set()
         frames = make_frames(folder, levels, self.spec, context=context, without=left_out)
         curve, log = stage_folder / CURVE_FILE, stage_folder / LOG_FILE
@@ -73,7 +73,12 @@ class CompactEmbedding:
         return embedding
 
 
-def _teacher(settings: DistilSettings) -> list[Layer]:
+def teacher_of(settings: DistilSettings) -> list[Layer]:
+    """Read the teacher.
+
+    Raises:
+        EmbeddingError: none is named, or it is not the study's.
+    """
     if settings.teacher is None:
         raise EmbeddingError(
             "[pretrain.distil] names no teacher: give YAMNet's TFLite file with --teacher FILE (docs/compact.md says "

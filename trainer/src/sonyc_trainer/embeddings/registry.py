@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
-from sonyc_trainer.embeddings.compact import CompactEmbedding
+from sonyc_trainer.embeddings.compact import CompactEmbedding, teacher_of
 from sonyc_trainer.embeddings.edgel3 import EdgeL3Embedding
 from sonyc_trainer.embeddings.embedding import EmbeddingSource
 from sonyc_trainer.embeddings.given import BundledEmbedding, LogMelStatistics, TfliteEmbedding
 from sonyc_trainer.embeddings.openl3 import OpenL3Embedding, weights_path
-from sonyc_trainer.study import EmbeddingSettings, Study
+from sonyc_trainer.study import Study
 
 
 def _compact(study: Study) -> EmbeddingSource:
@@ -48,11 +48,14 @@ def source_for(study: Study) -> EmbeddingSource:
     return SOURCES[study.embedding.kind.partition(":")[0]](study)
 
 
-def check_files(settings: EmbeddingSettings) -> None:
+def check_files(study: Study) -> None:
     """Look for what reading the study did not: hours later, when it is needed, would be late to say that it is missing.
 
     Raises:
-        EmbeddingError: openl3, or its weights, are not there.
+        EmbeddingError: openl3, its weights, or a teacher are not there, or are not what the study wants.
     """
+    settings, distil = study.embedding, study.pretrain.distil
     if settings.kind == "openl3":
         weights_path(settings)
+    if settings.kind == "compact" and settings.weights is None and distil is not None:
+        teacher_of(distil)

@@ -48,6 +48,8 @@ def load_study(
     pretrain = _taught(study.pretrain, path, files)
     embedding = _with_files(study.embedding, path, files.take(study.embedding.kind.partition(":")[0]))
     compare = tuple(_compared(one, path, files) for one in study.compare)
+    if TEACHER in files.unused:
+        raise ConfigError(f"{path}: has no [pretrain.distil], which would learn from a teacher")
     if files.unused:
         raise ConfigError(
             f"{path}: the study has no embedding {files.unused[0]!r} to give a file for, only {', '.join(files.asked)}"
