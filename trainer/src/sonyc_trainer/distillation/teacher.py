@@ -78,8 +78,8 @@ def _layers(path: Path, model: bytes) -> list[Layer]:
         raise EmbeddingError(f"{path}: no TFLite model: {reason}") from error
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     of_layers = convolutions(model)
-    if any(details[bias]["dtype"] is not np.float32 for _, (_, bias) in of_layers):
-        raise EmbeddingError(f"{path}: computes in int8 throughout: give a build of YAMNet with float32 biases")
+    if any(np.issubdtype(details[bias]["dtype"], np.integer) for _, (_, bias) in of_layers):
+        raise EmbeddingError(f"{path}: computes in int8 throughout: give a build of YAMNet with biases in float")
     return [_layer(interpreter, details, *of_layer) for of_layer in of_layers]
 
 

@@ -98,9 +98,13 @@ def _manifest(
 def _training_record(folder: StudyFolder, embedding: Embedding, results: Results) -> dict[str, JsonValue]:
     """Say how it was made; no paths, times or durations, so that the same study gives the same bytes."""
     study = folder.study
-    settings = study.model_dump(
-        mode="json", exclude={"dataset": {"__all__": {"path"}}, "embedding": {"weights", "kind"}, "compare": True}
-    )
+    paths: dict[str, Any] = {
+        "dataset": {"__all__": {"path", "clips"}},
+        "embedding": {"weights", "kind"},
+        "pretrain": {"distil": {"teacher"}},
+        "compare": True,
+    }
+    settings = study.model_dump(mode="json", exclude=paths)
     return {
         "study": study.name,
         "seed": study.seed,
