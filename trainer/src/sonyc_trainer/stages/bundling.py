@@ -1,7 +1,7 @@
 """Stage `bundle`: everything a node needs in one file, written only after its self-test on both runtimes."""
 
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import JsonValue
 
