@@ -45,7 +45,6 @@ def distill(  # noqa: PLR0913, PLR0917 - a command has as many parameters as opt
     """
     from sonyc_trainer.context import StageContext
     from sonyc_trainer.distillation.judging import judged_study
-    from sonyc_trainer.errors import SelectionError
     from sonyc_trainer.pipeline import run_embeddings, run_study
     from sonyc_trainer.study import load_study
     from sonyc_trainer.yardstick import check_fair, judge, read_contest
@@ -53,8 +52,6 @@ def distill(  # noqa: PLR0913, PLR0917 - a command has as many parameters as opt
 
     folders = named(data, "--data", {"urbansound8k": urbansound8k, "esc10": esc10})
     loaded = load_study(study, folders=folders, models={"teacher": teacher})
-    if loaded.pretrain.distil is None:
-        raise SelectionError(f"{study}: has no [pretrain.distil], which says how to distil")
     folds = fold or [1, 2, 3]
     judged = judged_study(loaded, folds) if yardstick else None
     folder = study_folder(judged.study if judged else loaded, out, None)
