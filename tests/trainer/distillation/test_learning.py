@@ -16,8 +16,9 @@ import pytest
 from sonyc_contract.levels import Level
 from sonyc_contract.runtime import Runtime, open_interpreter
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.distillation.learning import DistillationJob, distil, read_sounds
+from sonyc_trainer.distillation.learning import DistillationJob, TeacherView, distil, read_sounds
 from sonyc_trainer.distillation.mixtures import NONE
+from sonyc_trainer.distillation.network import outputs_of
 from sonyc_trainer.distillation.teacher import Layer
 from sonyc_trainer.embeddings.compact import CURVE_FILE, CompactEmbedding
 from sonyc_trainer.embeddings.compact_frames import FRAMES_FILE, ClipFrames, make_frames
@@ -27,6 +28,7 @@ from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.shards import ROWS_FILE
 from sonyc_trainer.stages import Stage
 from sonyc_trainer.tables import SELECTION, read_table
+from sonyc_trainer.tensorflow_session import tensorflow_session
 from support.stage_runs import QUIET, Quiet
 
 FLOOR = 0.001
@@ -71,6 +73,31 @@ def with_labels(job: DistillationJob, folder: Path, changed: Callable[[dict[str,
             rows = json.loads((target / ROWS_FILE).read_text())
             (target / ROWS_FILE).write_text(json.dumps([row | {"labels": changed(row)} for row in rows]))
     return replace(job, frames=frames, curve=folder / "curve.csv", log=folder / "log")
+
+
+def left_over(job: DistillationJob, keras: Path, log: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What a Keras model gives of the training clips at all levels, less the teacher's view of them, and that view."""
+    with tensorflow_session(seed=1, log=log) as tf:
+        sounds, is_training = read_sounds(job.frames, floor=FLOOR)
+        view, model = TeacherView(job, sounds, is_training), tf.keras.models.load_model(keras, compile=False)
+        wanted = np.concatenate([view.of_clips[is_training, window] for window in range(2)])
+        given = [
+            np.concatenate([outputs_of(model, frames[is_training, start : start + 96]) for start in view.starts])
+            for frames in sounds.frames
+        ]
+        return np.concatenate(given) - np.tile(wanted, (len(given), 1)), wanted
+
+
+def test_last_layer_is_fitted_to_the_clips_as_they_are(
+    job: DistillationJob, embedding: Embedding, tensorflow_pool: Executor, tmp_path: Path
+) -> None:
+    """A regression with a free bias is right on the average; what was learned on mixtures is not."""
+    assert embedding.keras is not None
+    keras = tmp_path / "embedding.keras"
+    keras.write_bytes(embedding.keras)
+    residual, wanted = tensorflow_pool.submit(left_over, job, keras, tmp_path / "log").result()
+    assert np.abs(residual.mean(axis=0)).max() < 0.03, "of a standard deviation; more only where ReLU6 caps"
+    assert (residual**2).mean() < 0.5 * wanted.var(axis=0).mean()
 
 
 def test_student_learns(curve: list[dict[str, float]]) -> None:

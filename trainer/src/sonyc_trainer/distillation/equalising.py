@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonyc_contract.audio import FloatArray
-from sonyc_trainer.distillation.network import capped
+from sonyc_trainer.distillation.network import capped, outputs_of
 
 _PERCENTILE: Final = 99.99
 _DEAD: Final = 1e-3
 """Of the layer's largest output: what gives less is not brought up any further."""
-_BATCH: Final = 256
 _CAP: Final = 6.0
 
 
@@ -50,8 +49,7 @@ def equalised(network: Any, windows: FloatArray) -> Any:
 
 def _scales(layer: Any, windows: FloatArray, *, power: float) -> NDArray[np.float64]:
     """Give what each channel is to be divided by, float64 [n_channels], over 0."""
-    parts = [np.asarray(layer(windows[start : start + _BATCH])) for start in range(0, len(windows), _BATCH)]
-    values = np.concatenate(parts)
+    values = outputs_of(layer, windows[..., 0])
     values = values.reshape(-1, values.shape[-1])
     largest = np.percentile(values, _PERCENTILE, axis=0)
     scales = np.maximum(largest, max(_DEAD * float(values.max()), 1e-9)) ** power

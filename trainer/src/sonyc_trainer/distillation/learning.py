@@ -3,7 +3,8 @@
 What the student is to give is the teacher's embedding, standardised and seen in fewer dimensions through a random
 rotation, which keeps distances (Johnson and Lindenstrauss 1984): a classifier finds the same classes on either side.
 Two more losses tell it what matters: the classes that a logistic regression on the teacher's embedding finds in the
-mixture, and the classes that are in it.
+mixture, and the classes that are in it. At last the dense layer on top is fitted anew, to the teacher's view alone, on
+the clips as they are: labels and mixtures pull it away from there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.conversion import keras_file, to_int8
 from sonyc_trainer.distillation.equalising import equalised
 from sonyc_trainer.distillation.mixtures import N_CLASSES, NONE, Mixed, Mixer, Sounds, heard_frames
-from sonyc_trainer.distillation.network import build_network, with_dense
+from sonyc_trainer.distillation.network import build_network, outputs_of, with_dense
 from sonyc_trainer.distillation.pruning import kept_counts, pruned, ridge
 from sonyc_trainer.distillation.teacher import Layer
 from sonyc_trainer.embeddings.compact_frames import ClipFrames
@@ -29,8 +30,7 @@ from sonyc_trainer.learning import CurveFile, Epoch, Indices
 from sonyc_trainer.study import DistilSettings
 from sonyc_trainer.tensorflow_session import tensorflow_session
 
-_BATCH: Final = 256
-"""Windows at once where nothing is learned."""
+_DRAWN_AT_ONCE: Final = 256
 _N_FOR_PRUNING: Final = 1_200
 _N_REPRESENTATIVE: Final = 1_000
 _N_FOR_RANGES: Final = 512
@@ -94,6 +94,7 @@ def distil(job: DistillationJob) -> Embedding:
         student = _student(job, view, mixer.draw(_N_FOR_PRUNING))
         lesson = _lesson(job, view, mixer)
         _Learner(job, view, student).learn(lesson, sounds, np.flatnonzero(~is_training))
+        student = _with_last_layer_refitted(student, view, sounds, np.flatnonzero(is_training))
         representative = lesson.heard[:_N_REPRESENTATIVE].astype(np.float32)[..., np.newaxis]
         student = equalised(student, representative[:_N_FOR_RANGES])
         return Embedding(job.spec, to_int8(student, representative), keras_file(student))
@@ -151,8 +152,7 @@ class TeacherView:
         return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
     def _raw(self, windows: Any) -> FloatArray:
-        parts = [windows[start : start + _BATCH].astype(np.float32) for start in range(0, len(windows), _BATCH)]
-        return np.concatenate([np.asarray(self._call(part[..., np.newaxis])) for part in parts])
+        return outputs_of(self._call, windows)
 
     def _turned(self, raw: FloatArray) -> FloatArray:
         return np.asarray(((raw - self._mean) / self._std) @ self._rotation, np.float32)
@@ -215,15 +215,12 @@ class _Learner:
         if not len(clips):
             return float("nan"), float("nan")
         n_frames = _n_frames(self._job)
-        given = [self._given(_cut(sounds.frames[0][clips], start, n_frames)) for start in self._view.starts]
+        cuts = [_cut(sounds.frames[0][clips], start, n_frames) for start in self._view.starts]
+        given = [outputs_of(self._infer, cut) for cut in cuts]
         found, wanted = np.stack(given, axis=1), self._view.of_clips[clips]
         missed = ((found - wanted) ** 2).mean() / ((wanted - wanted.mean(axis=(0, 1))) ** 2).mean()
         logits = np.asarray(self._head(found.mean(axis=1)))
         return float(missed), float((logits.argmax(axis=1) == sounds.classes[clips]).mean())
-
-    def _given(self, windows: FloatArray) -> FloatArray:
-        parts = [windows[start : start + _BATCH] for start in range(0, len(windows), _BATCH)]
-        return np.concatenate([np.asarray(self._infer(part[..., np.newaxis])) for part in parts])
 
 
 def _student(job: DistillationJob, view: TeacherView, mixed: Mixed) -> Any:
@@ -238,6 +235,23 @@ def _student(job: DistillationJob, view: TeacherView, mixed: Mixed) -> Any:
     return with_dense(network, kernel, bias, name=job.spec.name)
 
 
+def _with_last_layer_refitted(student: Any, view: TeacherView, sounds: Sounds, clips: Indices) -> Any:
+    """Fit the dense layer anew, by ridge regression: at every level, to the view of the clips without the codec."""
+    import tensorflow as tf
+
+    body = tf.keras.Model(student.input, student.layers[-2].output)
+    call = tf.function(lambda batch: body(batch, training=False), reduce_retracing=True)
+    n_frames = student.input.shape[1]
+    found, wanted = [], []
+    for window, start in enumerate(view.starts):
+        heard = clips[sounds.n_heard[clips] > start + n_frames // 2]
+        for frames in sounds.frames:
+            found.append(outputs_of(call, frames[heard, start : start + n_frames]))
+            wanted.append(view.of_clips[heard, window])
+    student.layers[-1].set_weights(ridge(np.concatenate(found), np.concatenate(wanted)))
+    return student
+
+
 def _lesson(job: DistillationJob, view: TeacherView, mixer: Mixer) -> Lesson:
     """Draw all mixtures and let the teacher hear them once."""
     n_all = job.settings.n_mixtures
@@ -245,8 +259,8 @@ def _lesson(job: DistillationJob, view: TeacherView, mixer: Mixer) -> Lesson:
     heard = np.empty((n_all, _n_frames(job), frontend.n_mels), np.float16)
     wanted = np.empty((n_all, job.spec.n_dimensions), np.float32)
     targets = np.empty((n_all, N_CLASSES), np.float32)
-    for start in range(0, n_all, _BATCH):
-        mixed = mixer.draw(min(_BATCH, n_all - start))
+    for start in range(0, n_all, _DRAWN_AT_ONCE):
+        mixed = mixer.draw(min(_DRAWN_AT_ONCE, n_all - start))
         part = slice(start, start + len(mixed.heard))
         heard[part], wanted[part], targets[part] = mixed.heard, view.of(mixed.original), mixed.targets
     return Lesson(heard, wanted, view.found(wanted), targets)

@@ -1,13 +1,19 @@
 """Networks of depthwise and pointwise convolutions, as YAMNet's; to be used within a `tensorflow_session`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
+
+import numpy as np
 
 from sonyc_contract.audio import FloatArray
 from sonyc_trainer.distillation.teacher import Layer
 
 STRIDES: Final = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 """Of the first convolution, then of each pair's depthwise one (YAMNet's)."""
+
+
+_BATCH: Final = 256
+"""Windows at once where nothing is learned."""
 
 
 def build_network(layers: Sequence[Layer], input_shape: tuple[int, int, int]) -> Any:
@@ -49,6 +55,12 @@ def capped(network: Any, weights: Sequence[FloatArray], *, cap: float) -> Any:
     model = tf.keras.Model(network.input, outputs, name=network.name)
     model.set_weights(list(weights))
     return model
+
+
+def outputs_of(network: Callable[[FloatArray], Any], windows: Any) -> FloatArray:
+    """Give what a network gives, float32 [n, ...], for windows [n, n_frames, n_mels] of any float dtype, in batches."""
+    parts = [windows[start : start + _BATCH].astype(np.float32) for start in range(0, len(windows), _BATCH)]
+    return np.concatenate([np.asarray(network(part[..., np.newaxis]), np.float32) for part in parts])
 
 
 def layer_strides() -> list[int]:

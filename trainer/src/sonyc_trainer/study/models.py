@@ -133,7 +133,7 @@ class DistilSettings(Settings):
     """Distillation of the `compact` embedding from a larger network, the teacher."""
 
     teacher: Path | None = None
-    """A TFLite file of YAMNet; the command line gives it with `--teacher`."""
+    """A TFLite file of YAMNet; `distill` takes it as `--teacher FILE`, `run` as `--model teacher=FILE`."""
     teacher_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """What the digest of the file must be."""
     without_fold: int | None = Field(default=None, ge=0)
