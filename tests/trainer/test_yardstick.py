@@ -14,6 +14,7 @@ from sonyc_trainer.cli import main
 from sonyc_trainer.errors import SelectionError
 from sonyc_trainer.findings import Comparison
 from sonyc_trainer.folder import StudyFolder, open_folder
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.tables import SELECTION, read_table
 from sonyc_trainer.yardstick import Contest, check_fair, fit_and_predict, judge
 from sonyc_trainer.yardstick_tables import as_document, as_text
@@ -230,3 +231,12 @@ def test_background_and_clips_that_only_train_change_nothing(
 def test_wrong_wishes_are_told(study: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str) -> None:
     assert main(["yardstick", str(study), "--out", str(study.parent / "out"), *options]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_fold_that_is_not_there_is_told_before_anything_is_coded(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = study.parent / "out"
+    assert main(["yardstick", str(study), "--out", str(out), "--fold", "1", "--fold", "77"]) == 1
+    assert "no clip is of fold 77; there are [0, 1, 2, 3, 4, 5, 6, 7]" in capsys.readouterr().err
+    assert not open_folder(out).of(Stage.TRIM).exists()

@@ -100,9 +100,8 @@ def test_other_teacher_is_refused(
     assert "only YAMNet can teach" in failure(capsys, str(lenient), *argv)
 
 
-@pytest.mark.slow
 def test_fold_that_no_clip_is_of_is_refused(
     study: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = [str(study), "--teacher", str(teacher), "--out", str(tmp_path), "--yardstick", "--fold", "77"]
-    assert "without_fold is 77; there are [0, 1, 2, 3]" in failure(capsys, *argv)
+    assert "no clip is of fold 77; there are [0, 1, 2, 3]" in failure(capsys, *argv)

@@ -138,6 +138,13 @@ def test_student_learns_its_lesson_from_where_pruning_begins(
     assert curve[-1]["validation_loss"] < 1.3 * start["validation_loss"]
 
 
+def test_training_that_goes_astray_is_told(job: DistillationJob, tensorflow_pool: Executor) -> None:
+    """The loss is finite, but the first steps leave no channel alive."""
+    wild = job.settings.model_copy(update={"learning_rate": 1.0, "epochs": 1})
+    with pytest.raises(TrainingError, match="gives the same for all clips: lower learning_rate"):
+        tensorflow_pool.submit(distil, replace(job, settings=wild)).result()
+
+
 @pytest.mark.slow
 def test_label_of_a_validation_clip_is_not_learned_from(
     job: DistillationJob,

@@ -18,12 +18,15 @@ from sonyc_contract.labels import LABELS, N_LABELS
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import ANY_HEAD, Probabilities
 from sonyc_trainer.background_clips import is_background
+from sonyc_trainer.context import StageContext
 from sonyc_trainer.embeddings.embedding import load_embedding
 from sonyc_trainer.embeddings.vectors import read_vectors
 from sonyc_trainer.errors import SelectionError
 from sonyc_trainer.findings import CellFinding, Comparison, Difference, Flips
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.learning import class_flags
+from sonyc_trainer.pipeline import Listener, run_embeddings, run_study
+from sonyc_trainer.stages import Stage
 from sonyc_trainer.statistics.comparison import Comparisons, Decisions, flips_of
 from sonyc_trainer.statistics.counts import one_hot
 from sonyc_trainer.tables import SELECTION, read_table
@@ -97,6 +100,20 @@ def check_fair(
             )
 
 
+def embed_contestants(
+    folder: StudyFolder, context: StageContext, folds: Sequence[int], *, on_stage: Listener | None = None
+) -> None:
+    """Run a study and its variants up to their embeddings, once the folds are known to be there.
+
+    Raises:
+        SelectionError: no clip is of one of the folds; nothing was cut or coded.
+        TrainerError: as of `run_study`.
+    """
+    run_study(folder, context, until=Stage.SELECT)
+    _judged_clips(folder, folds)
+    run_embeddings(folder, context, on_stage=on_stage)
+
+
 def read_contest(
     folder: StudyFolder, folds: Sequence[int], *, by_fold: Mapping[str, Sequence[str]] | None = None
 ) -> Contest:
@@ -112,10 +129,7 @@ def read_contest(
         StageError: embeddings are missing.
         SelectionError: no clip is of one of the folds, or a contestant has not as many variants as there are folds.
     """
-    selected = read_table(folder.selection, SELECTION)
-    clips = selected[~is_background(selected["labels"]) & ~selected["only_trains"].to_numpy()]
-    if missing := [fold for fold in folds if fold not in set(clips["fold"])]:
-        raise SelectionError(f"no clip is of fold {missing[0]}; there are {sorted(set(clips['fold']))}")
+    clips = _judged_clips(folder, folds)
     variants = {name: of for name, of in folder.variants().items() if not of.left_out.is_file()}
     of_study = {folder.study.embedding.kind.partition(":")[0]: folder, **variants}
     joined = _joined(by_fold or {}, of_study, len(folds))
@@ -128,6 +142,14 @@ def read_contest(
         for level in levels
     }
     return Contest(clips, tuple(folds), levels, means)
+
+
+def _judged_clips(folder: StudyFolder, folds: Sequence[int]) -> "pd.DataFrame":
+    selected = read_table(folder.selection, SELECTION)
+    clips = selected[~is_background(selected["labels"]) & ~selected["only_trains"].to_numpy()]
+    if missing := [fold for fold in folds if fold not in set(clips["fold"])]:
+        raise SelectionError(f"no clip is of fold {missing[0]}; there are {sorted(set(clips['fold']))}")
+    return clips
 
 
 def judge(contest: Contest, *, reference: str, seed: int, robust: Sequence[str] = ()) -> Judged:

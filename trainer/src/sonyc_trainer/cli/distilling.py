@@ -45,9 +45,9 @@ def distill(  # noqa: PLR0913, PLR0917 - a command has as many parameters as opt
     """
     from sonyc_trainer.context import StageContext
     from sonyc_trainer.distillation.judging import judged_study
-    from sonyc_trainer.pipeline import run_embeddings, run_study
+    from sonyc_trainer.pipeline import run_study
     from sonyc_trainer.study import load_study
-    from sonyc_trainer.yardstick import check_fair, judge, read_contest
+    from sonyc_trainer.yardstick import check_fair, embed_contestants, judge, read_contest
     from sonyc_trainer.yardstick_tables import as_document, as_text
 
     folders = named(data, "--data", {"urbansound8k": urbansound8k, "esc10": esc10})
@@ -62,7 +62,7 @@ def distill(  # noqa: PLR0913, PLR0917 - a command has as many parameters as opt
             print(json.dumps({"bundle": str(folder.bundle)}) if as_json else folder.bundle)
             return
         check_fair(folder, folds, by_fold=judged.by_fold)
-        run_embeddings(folder, context, on_stage=say)
+        embed_contestants(folder, context, folds, on_stage=say)
     contest = read_contest(folder, folds, by_fold=judged.by_fold)
     found = judge(contest, reference=judged.reference, seed=loaded.seed, robust=list(judged.by_fold))
     print(json.dumps(as_document(found)) if as_json else as_text(found, judged.reference))

@@ -84,9 +84,8 @@ def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as o
     from; predictions of the folds are pooled.
     """
     from sonyc_trainer.context import StageContext
-    from sonyc_trainer.pipeline import run_embeddings
     from sonyc_trainer.study import load_study
-    from sonyc_trainer.yardstick import check_fair, judge, read_contest
+    from sonyc_trainer.yardstick import check_fair, embed_contestants, judge, read_contest
     from sonyc_trainer.yardstick_tables import as_document, as_text
 
     folders = named(data, "--data", {"urbansound8k": urbansound8k, "esc10": esc10})
@@ -96,7 +95,8 @@ def yardstick(  # noqa: PLR0913, PLR0917 - a command has as many parameters as o
     joined = {name: str(members).split(",") for name, members in named(by_fold, "--by-fold", {}).items()}
     check_fair(folder, folds, by_fold=joined)
     with resumable():
-        run_embeddings(folder, StageContext(cache=cache or folder.root.parent / ".cache"), on_stage=say)
+        context = StageContext(cache=cache or folder.root.parent / ".cache")
+        embed_contestants(folder, context, folds, on_stage=say)
     judged = judge(
         read_contest(folder, folds, by_fold=joined), reference=reference, seed=loaded.seed, robust=robust or ()
     )

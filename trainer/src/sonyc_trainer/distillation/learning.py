@@ -236,7 +236,11 @@ def _student(job: DistillationJob, view: TeacherView, mixed: Mixed) -> Any:
 
 
 def _with_last_layer_refitted(student: Any, view: TeacherView, sounds: Sounds, clips: Indices) -> Any:
-    """Fit the dense layer anew, by ridge regression: at every level, to the view of the clips without the codec."""
+    """Fit the dense layer anew, by ridge regression: at every level, to the view of the clips without the codec.
+
+    Raises:
+        TrainingError: whatever the student hears, the layers below give the same.
+    """
     import tensorflow as tf
 
     body = tf.keras.Model(student.input, student.layers[-2].output)
@@ -248,7 +252,10 @@ def _with_last_layer_refitted(student: Any, view: TeacherView, sounds: Sounds, c
         for frames in sounds.frames:
             found.append(outputs_of(call, frames[heard, start : start + n_frames]))
             wanted.append(view.of_clips[heard, window])
-    student.layers[-1].set_weights(ridge(np.concatenate(found), np.concatenate(wanted)))
+    features = np.concatenate(found)
+    if not np.ptp(features, axis=0).any():
+        raise TrainingError("the training went astray, the student gives the same for all clips: lower learning_rate")
+    student.layers[-1].set_weights(ridge(features, np.concatenate(wanted)))
     return student
 
 

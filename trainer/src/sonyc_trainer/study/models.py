@@ -149,7 +149,7 @@ class DistilSettings(Settings):
     """How often the student hears each of them."""
     batch_size: int = Field(default=64, ge=1)
     """Windows per step."""
-    learning_rate: float = Field(default=2e-3, gt=0, le=1)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
     """Its peak: it rises over the first 200 steps and falls along a cosine to 0."""
     weight_decay: float = Field(default=1e-4, ge=0, le=1)
     """Of AdamW."""
