@@ -234,9 +234,8 @@ def test_wrong_wishes_are_told(study: Path, capsys: pytest.CaptureFixture[str], 
 
 
 def test_fold_that_is_not_there_is_told_before_anything_is_coded(
-    study: Path, capsys: pytest.CaptureFixture[str]
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = study.parent / "out"
-    assert main(["yardstick", str(study), "--out", str(out), "--fold", "1", "--fold", "77"]) == 1
+    assert main(["yardstick", str(study), "--out", str(tmp_path), "--fold", "1", "--fold", "77"]) == 1
     assert "no clip is of fold 77; there are [0, 1, 2, 3, 4, 5, 6, 7]" in capsys.readouterr().err
-    assert not open_folder(out).of(Stage.TRIM).exists()
+    assert not open_folder(tmp_path).of(Stage.TRIM).exists()
