@@ -16,10 +16,12 @@ import pytest
 from sonyc_contract.levels import Level
 from sonyc_contract.runtime import Runtime, open_interpreter
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.distillation.learning import DistillationJob, TeacherView, distil, read_sounds
+from sonyc_trainer.distillation.job import DistillationJob
+from sonyc_trainer.distillation.learning import distil, read_sounds
 from sonyc_trainer.distillation.mixtures import NONE
 from sonyc_trainer.distillation.network import outputs_of
 from sonyc_trainer.distillation.teacher import Layer
+from sonyc_trainer.distillation.view import TeacherView
 from sonyc_trainer.embeddings.compact import CURVE_FILE, CompactEmbedding
 from sonyc_trainer.embeddings.compact_frames import FRAMES_FILE, ClipFrames, make_frames
 from sonyc_trainer.embeddings.embedding import Embedding, load_embedding

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonyc_contract.audio import FloatArray
-from sonyc_trainer.distillation.network import capped, outputs_of
+from sonyc_trainer.distillation.network import capped, outputs_of, relu_outputs
 
 _PERCENTILE: Final = 99.99
 _DEAD: Final = 1e-3
 """Of the layer's largest output: what gives less is not brought up any further."""
-_CAP: Final = 6.0
+_RANGE: Final = 6.0
+_N_ROWS: Final = 100_000
+"""Positions of a layer's output that its ranges are measured by."""
 
 
 def equalised(network: Any, windows: FloatArray) -> Any:
@@ -33,24 +35,26 @@ def equalised(network: Any, windows: FloatArray) -> Any:
     """
     import tensorflow as tf
 
-    outputs = [layer.output for layer in network.layers if isinstance(layer, tf.keras.layers.ReLU)]
+    outputs, rng = relu_outputs(network), np.random.default_rng(0)
     weights = network.get_weights()
     for index, output in enumerate(outputs):
+        values = outputs_of(tf.function(tf.keras.Model(network.input, output)), windows[..., 0])
+        rows = values.reshape(-1, values.shape[-1])
+        if len(rows) > _N_ROWS:
+            rows = rows[rng.choice(len(rows), _N_ROWS, replace=False)]
         is_read_by_depthwise = index % 2 == 0 and index + 1 < len(outputs)
-        scales = _scales(tf.keras.Model(network.input, output), windows, power=1.0 if is_read_by_depthwise else 0.5)
+        scales = _scales(rows, power=1.0 if is_read_by_depthwise else 0.5)
         kernel, bias, following = 2 * index, 2 * index + 1, 2 * index + 2
         is_depthwise = index % 2 == 1
         weights[kernel] = weights[kernel] / (scales[:, np.newaxis] if is_depthwise else scales)
         weights[bias] = weights[bias] / scales
         # The channels that a layer reads are its kernel's last axis but one; of the dense layer, its first.
         weights[following] = weights[following] * scales[:, np.newaxis]
-    return capped(network, [np.asarray(one, np.float32) for one in weights], cap=_CAP)
+    return capped(network, [np.asarray(one, np.float32) for one in weights], cap=_RANGE)
 
 
-def _scales(layer: Any, windows: FloatArray, *, power: float) -> NDArray[np.float64]:
-    """Give what each channel is to be divided by, float64 [n_channels], over 0."""
-    values = outputs_of(layer, windows[..., 0])
-    values = values.reshape(-1, values.shape[-1])
+def _scales(values: FloatArray, *, power: float) -> NDArray[np.float64]:
+    """Give what each channel is to be divided by, float64 [n_channels] over 0, for float32 [n, n_channels]."""
     largest = np.percentile(values, _PERCENTILE, axis=0)
     scales = np.maximum(largest, max(_DEAD * float(values.max()), 1e-9)) ** power
-    return np.asarray(scales * max(float(np.percentile(values / scales, _PERCENTILE)), 1e-9) / _CAP, np.float64)
+    return np.asarray(scales * max(float(np.percentile(values / scales, _PERCENTILE)), 1e-9) / _RANGE, np.float64)

@@ -57,6 +57,35 @@ def capped(network: Any, weights: Sequence[FloatArray], *, cap: float) -> Any:
     return model
 
 
+def relu_outputs(network: Any) -> list[Any]:
+    """List what each ReLU gives, as Keras tensors: the first convolution's, then a depthwise and a pointwise one's."""
+    import tensorflow as tf
+
+    return [layer.output for layer in network.layers if isinstance(layer, tf.keras.layers.ReLU)]
+
+
+def forward(network: Any, windows: Any, *, pair: int) -> tuple[Any, Any]:
+    """Compute layer by layer what a network gives, and what a pair of its layers gives, to learn from both.
+
+    Pointwise layers are computed as products of matrices: TensorFlow's gradients of convolutions take twice as long.
+    """
+    import tensorflow as tf
+
+    values, inner, n_relus = windows, None, 0
+    for layer in network.layers[1:]:
+        if isinstance(layer, tf.keras.layers.Conv2D) and layer.kernel_size == (1, 1):
+            kernel = layer.kernel[0, 0]
+            rows = tf.matmul(tf.reshape(values, (-1, kernel.shape[0])), kernel) + layer.bias
+            values = tf.reshape(rows, tf.concat([tf.shape(values)[:3], [kernel.shape[1]]], axis=0))
+        else:
+            values = layer(values)
+        if isinstance(layer, tf.keras.layers.ReLU):
+            n_relus += 1
+            if n_relus == 2 * pair + 1:
+                inner = values
+    return values, inner
+
+
 def outputs_of(network: Callable[[FloatArray], Any], windows: Any) -> FloatArray:
     """Give what a network gives, float32 [n, ...], for windows [n, n_frames, n_mels] of any float dtype, in batches."""
     parts = [windows[start : start + _BATCH].astype(np.float32) for start in range(0, len(windows), _BATCH)]

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 from sonyc_contract.frontend import COMPACT
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.distillation.learning import DistillationJob, distil
+from sonyc_trainer.distillation.job import DistillationJob
+from sonyc_trainer.distillation.learning import distil
 from sonyc_trainer.distillation.teacher import Layer, read_teacher
 from sonyc_trainer.embeddings.compact_frames import make_frames
 from sonyc_trainer.embeddings.compact_training import TrainingJob, train_compact
