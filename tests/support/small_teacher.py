@@ -115,7 +115,7 @@ def _texture(label: str, rng: np.random.Generator) -> np.ndarray:
 def pruned_layers(layers: list[Layer], n_channels: list[int], windows: np.ndarray, *, log: Path) -> list[Layer]:
     """Prune with a seed of its own."""
     with tensorflow_session(seed=1, log=log):
-        return pruned(layers, n_channels, windows, seed=1).layers
+        return pruned(layers, n_channels, windows, seed=1)
 
 
 def _log_mel(tf: Any, waveform: Any) -> Any:

@@ -3,9 +3,8 @@
 What the student is to give is the teacher's embedding, standardised and seen in fewer dimensions through a random
 rotation, which keeps distances (Johnson and Lindenstrauss 1984): a classifier finds the same classes on either side.
 Two more losses tell it what matters: the classes that a logistic regression on the teacher's embedding finds in the
-mixture, and the classes that are in it. A fourth tells it the way there: what the teacher has in the channels that
-the student kept of one of its inner layers. At last the dense layer on top is fitted anew, to the teacher's view alone,
-on the clips as they are.
+mixture, and the classes that are in it. At last the dense layer on top is fitted anew, to the teacher's view alone, on
+the clips as they are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,11 +19,11 @@ from sonyc_trainer.conversion import keras_file, to_int8
 from sonyc_trainer.distillation.equalising import equalised
 from sonyc_trainer.distillation.job import DistillationJob
 from sonyc_trainer.distillation.last_layer import with_last_layer_refitted
-from sonyc_trainer.distillation.lesson import Hints, Lesson, draw_lesson
+from sonyc_trainer.distillation.lesson import Lesson, draw_lesson
 from sonyc_trainer.distillation.mixtures import N_CLASSES, NONE, Mixed, Mixer, Sounds, heard_frames
-from sonyc_trainer.distillation.network import build_network, forward, outputs_of, relu_outputs, with_dense
+from sonyc_trainer.distillation.network import build_network, forward, outputs_of, with_dense
 from sonyc_trainer.distillation.pruning import kept_counts, pruned, ridge
-from sonyc_trainer.distillation.view import HINTED_PAIR, HINTED_RELU, TeacherView, cut
+from sonyc_trainer.distillation.view import TeacherView, cut
 from sonyc_trainer.embeddings.compact_frames import ClipFrames
 from sonyc_trainer.embeddings.embedding import Embedding
 from sonyc_trainer.errors import TrainingError
@@ -35,8 +34,6 @@ _N_FOR_PRUNING: Final = 1_200
 _N_REPRESENTATIVE: Final = 1_000
 _N_FOR_RANGES: Final = 512
 _WARM_UP_STEPS: Final = 200
-_DEAD_STD: Final = 0.05
-"""Of the mean standard deviation of the hinted channels: what varies less is not blown up."""
 
 
 def distil(job: DistillationJob) -> Embedding:
@@ -50,9 +47,9 @@ def distil(job: DistillationJob) -> Embedding:
         rng = np.random.default_rng(job.seed)
         mixer = Mixer(sounds, job.settings.mixtures, n_frames=job.n_frames, floor=job.spec.frontend.floor, rng=rng)
         view = TeacherView(job, sounds, is_training)
-        student, hints = _student(job, view, mixer.draw(_N_FOR_PRUNING))
-        lesson = draw_lesson(job, view, hints, mixer)
-        _Learner(job, view, hints, student).learn(lesson, sounds, np.flatnonzero(~is_training))
+        student = _student(job, view, mixer.draw(_N_FOR_PRUNING))
+        lesson = draw_lesson(job, view, mixer)
+        _Learner(job, view, student).learn(lesson, sounds, np.flatnonzero(~is_training))
         student = with_last_layer_refitted(student, view, sounds, is_training)
         representative = lesson.heard[:_N_REPRESENTATIVE].astype(np.float32)[..., np.newaxis]
         student = equalised(student, representative[:_N_FOR_RANGES])
@@ -82,10 +79,10 @@ def read_sounds(frames: Mapping[Level, list[Path]], *, floor: float) -> tuple[So
 class _Learner:
     """The student, eight classes and none on top of it, and one compiled step."""
 
-    def __init__(self, job: DistillationJob, view: TeacherView, hints: Hints, student: Any) -> None:
+    def __init__(self, job: DistillationJob, view: TeacherView, student: Any) -> None:
         import tensorflow as tf
 
-        self._tf, self._job, self._view, self._hints, self._student = tf, job, view, hints, student
+        self._tf, self._job, self._view, self._student = tf, job, view, student
         settings = job.settings
         self._head = tf.keras.Sequential([tf.keras.layers.Dense(N_CLASSES)])
         self._head.build((None, job.spec.n_dimensions))
@@ -115,13 +112,12 @@ class _Learner:
         for start in range(0, len(order), self._job.settings.batch_size):
             part = order[start : start + self._job.settings.batch_size]
             heard = lesson.heard[part].astype(np.float32)[..., np.newaxis]
-            hints = lesson.hints[part].astype(np.float32)
-            yield heard, lesson.wanted[part], lesson.found[part], lesson.targets[part], hints
+            yield heard, lesson.wanted[part], lesson.found[part], lesson.targets[part]
 
-    def _trace_step(self, heard: Any, wanted: Any, found: Any, targets: Any, hints: Any) -> Any:
+    def _trace_step(self, heard: Any, wanted: Any, found: Any, targets: Any) -> Any:
         tf, settings = self._tf, self._job.settings
         with tf.GradientTape() as tape:
-            given, inner = forward(self._student, heard, pair=HINTED_PAIR)
+            given = forward(self._student, heard)
             logits = self._head(given)
             cosine = tf.reduce_sum(tf.nn.l2_normalize(given, 1) * tf.nn.l2_normalize(wanted, 1), axis=1)
             of_view = settings.view_weight * tf.reduce_mean((given - wanted) ** 2, axis=1) + 1 - cosine
@@ -129,8 +125,6 @@ class _Learner:
             # Zeros instead of targets cost nothing.
             of_targets = -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=1)
             loss = tf.reduce_mean(of_view + settings.found_weight * of_found + settings.label_weight * of_targets)
-            if settings.hint_weight:
-                loss += settings.hint_weight * tf.reduce_mean((inner / self._hints.student_std - hints) ** 2)
         self._optimizer.apply_gradients(zip(tape.gradient(loss, self._variables), self._variables, strict=True))
         return loss
 
@@ -147,24 +141,14 @@ class _Learner:
         return float(missed), float((logits.argmax(axis=1) == sounds.classes[clips]).mean())
 
 
-def _student(job: DistillationJob, view: TeacherView, mixed: Mixed) -> tuple[Any, Hints]:
+def _student(job: DistillationJob, view: TeacherView, mixed: Mixed) -> Any:
     """Prune the teacher, and fit a dense layer on top to its view."""
     import tensorflow as tf
 
     settings = job.settings
     counts = kept_counts(job.teacher, width=settings.width, n_last=settings.n_last)
     windows = mixed.original[..., np.newaxis]
-    of_teacher = pruned(job.teacher, counts, windows, seed=job.seed)
-    network = build_network(of_teacher.layers, (windows.shape[1], windows.shape[2], 1))
+    layers = pruned(job.teacher, counts, windows, seed=job.seed)
+    network = build_network(layers, (windows.shape[1], windows.shape[2], 1))
     kernel, bias = ridge(outputs_of(tf.function(network), mixed.original), view.of(mixed.original))
-    student = with_dense(network, kernel, bias, name=job.spec.name)
-    kept = of_teacher.kept[HINTED_PAIR]
-    some = mixed.original[:_N_FOR_RANGES]
-    of_student = outputs_of(tf.function(tf.keras.Model(student.input, relu_outputs(student)[HINTED_RELU])), some)
-    return student, Hints(kept, _std(view.of_both(some)[1][..., kept]), _std(of_student))
-
-
-def _std(maps: FloatArray) -> FloatArray:
-    """Give how far each channel varies, float32 [n_channels] over 0, for float32 [n, height, width, n_channels]."""
-    std = maps.std(axis=(0, 1, 2))
-    return np.asarray(np.maximum(std, max(_DEAD_STD * float(std.mean()), 1e-9)), np.float32)
+    return with_dense(network, kernel, bias, name=job.spec.name)

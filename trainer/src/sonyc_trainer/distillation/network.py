@@ -64,14 +64,15 @@ def relu_outputs(network: Any) -> list[Any]:
     return [layer.output for layer in network.layers if isinstance(layer, tf.keras.layers.ReLU)]
 
 
-def forward(network: Any, windows: Any, *, pair: int) -> tuple[Any, Any]:
-    """Compute layer by layer what a network gives, and what a pair of its layers gives, to learn from both.
+def forward(network: Any, windows: Any) -> Any:
+    """Compute layer by layer what a network gives, to learn from.
 
-    Pointwise layers are computed as products of matrices: TensorFlow's gradients of convolutions take twice as long.
+    Pointwise layers are computed as products of matrices: what comes out is the same, and gradients are there in two
+    thirds of the time.
     """
     import tensorflow as tf
 
-    values, inner, n_relus = windows, None, 0
+    values = windows
     for layer in network.layers[1:]:
         if isinstance(layer, tf.keras.layers.Conv2D) and layer.kernel_size == (1, 1):
             kernel = layer.kernel[0, 0]
@@ -79,11 +80,7 @@ def forward(network: Any, windows: Any, *, pair: int) -> tuple[Any, Any]:
             values = tf.reshape(rows, tf.concat([tf.shape(values)[:3], [kernel.shape[1]]], axis=0))
         else:
             values = layer(values)
-        if isinstance(layer, tf.keras.layers.ReLU):
-            n_relus += 1
-            if n_relus == 2 * pair + 1:
-                inner = values
-    return values, inner
+    return values
 
 
 def outputs_of(network: Callable[[FloatArray], Any], windows: Any) -> FloatArray:

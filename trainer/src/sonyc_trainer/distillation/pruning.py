@@ -6,7 +6,7 @@ from what is left, what the teacher's layer gave for the channels that were kept
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,21 +24,8 @@ _RIDGE: Final = 1e-3
 Channels = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Pruned:
-    """A smaller network.
-
-    Attributes:
-        layers: Its layers, in the teacher's order.
-        kept: Which of the teacher's channels it has, ascending: of the first convolution and of each pair.
-    """
-
-    layers: list[Layer]
-    kept: list[Channels]
-
-
-def pruned(teacher: Sequence[Layer], n_channels: Sequence[int], windows: FloatArray, *, seed: int) -> Pruned:
-    """Give a smaller network that gives nearly what the teacher gives.
+def pruned(teacher: Sequence[Layer], n_channels: Sequence[int], windows: FloatArray, *, seed: int) -> list[Layer]:
+    """Give the layers of a smaller network that gives nearly what the teacher gives.
 
     Args:
         teacher: Its layers.
@@ -48,7 +35,7 @@ def pruned(teacher: Sequence[Layer], n_channels: Sequence[int], windows: FloatAr
     """
     network = build_network(teacher, (windows.shape[1], windows.shape[2], 1))
     kept = _choose(n_channels, windows[:_N_FOR_CHOICE, ..., 0], network, seed)
-    return Pruned(_refitted(teacher, kept, windows, network), kept)
+    return _refitted(teacher, kept, windows, network)
 
 
 def kept_counts(teacher: Sequence[Layer], *, width: float, n_last: int) -> list[int]:

@@ -7,12 +7,8 @@ import numpy as np
 from sonyc_contract.audio import FloatArray
 from sonyc_trainer.distillation.job import DistillationJob
 from sonyc_trainer.distillation.mixtures import N_CLASSES, Sounds
-from sonyc_trainer.distillation.network import build_network, outputs_of, relu_outputs
+from sonyc_trainer.distillation.network import build_network, outputs_of
 from sonyc_trainer.errors import TrainingError
-
-HINTED_PAIR: Final = 11
-"""The last pair of layers before the teacher's maps shrink to 3 x 2 positions."""
-HINTED_RELU: Final = 2 * HINTED_PAIR
 
 _STD_FLOOR: Final = 0.1
 """Of the mean standard deviation: nearly dead dimensions of the teacher are not blown up."""
@@ -28,9 +24,6 @@ class TeacherView:
         frontend = job.spec.frontend
         self._network = build_network(job.teacher, (job.n_frames, frontend.n_mels, 1))
         self._call = tf.function(lambda batch: self._network(batch, training=False), reduce_retracing=True)
-        both = tf.keras.Model(self._network.input, [self._network.output, relu_outputs(self._network)[HINTED_RELU]])
-        self._call_both = tf.function(both, reduce_retracing=True)
-        self.inner_shape = tuple(both.output_shape[1][1:3])
         self.starts = range(0, sounds.frames.shape[2] - job.n_frames + 1, job.n_frames)
         raw = np.stack([self._raw(cut(sounds.frames[0], start, job.n_frames)) for start in self.starts], axis=1)
         rows = raw[is_training].reshape(-1, raw.shape[-1])
@@ -46,11 +39,6 @@ class TeacherView:
     def of(self, windows: FloatArray) -> FloatArray:
         """Give what the student is to give: float32 [n, n_dimensions] for float32 [n, n_frames, n_mels]."""
         return self._turned(self._raw(windows))
-
-    def of_both(self, windows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Give what `of` gives, and what the inner layer gives, float32 [n, height, width, n_channels]."""
-        raw, inner = self._call_both(windows[..., np.newaxis])
-        return self._turned(np.asarray(raw, np.float32)), np.asarray(inner, np.float32)
 
     def found(self, seen: FloatArray) -> FloatArray:
         """Give the probabilities of nine classes, float32 [n, 9], for what `of` gave."""

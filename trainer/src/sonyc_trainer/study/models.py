@@ -159,9 +159,6 @@ class DistilSettings(Settings):
     """Of the classes that a logistic regression finds in the teacher's embedding."""
     label_weight: float = Field(default=0.5, ge=0, le=1_000)
     """Of the classes that the clips of a mixture have."""
-    hint_weight: float = Field(default=1.0, ge=0, le=1_000)
-    """Of what the teacher has in the channels that were kept of an inner layer, which takes 12 kB of memory per
-    mixture."""
     mixtures: MixtureSettings = MixtureSettings()
 
 
