@@ -56,4 +56,4 @@ class ExportSettings(Settings):
     max_probability_difference: Fraction = 0.4
     """How far a probability may be off there; int8 of a small study had 0.28 on one clip of 56, 0.02 on most."""
     golden_tolerance: float = Field(default=0.05, gt=0, le=MAX_TOLERANCE)
-    """How far a probability may be off in the bundle's self-test; the two runtimes were up to 0.033 apart on it."""
+    """How far a probability may be off in the bundle's self-test; the two runtimes were up to 0.058 apart on it."""
