@@ -31,12 +31,24 @@ def with_last_layer_refitted(student: Any, view: TeacherView, sounds: Sounds, is
     learned, others = (
         _below_last_layer(student, view, sounds, np.flatnonzero(chosen)) for chosen in (is_training, ~is_training)
     )
-    if not np.ptp(learned[0], axis=0).any():
+    if not len(learned[0]) or not np.ptp(learned[0], axis=0).any():
         raise TrainingError("the training went astray, the student gives the same for all clips: lower learning_rate")
-    fitted = [ridge(*learned, strength=strength) for strength in _RIDGES]
-    missed = [((others[0] @ kernel + bias - others[1]) ** 2).sum() for kernel, bias in fitted]
-    student.layers[-1].set_weights(fitted[int(np.argmin(missed))])
+    student.layers[-1].set_weights(fitted(learned, others))
     return student
+
+
+def fitted(
+    learned: tuple[FloatArray, FloatArray], others: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Fit by the ridge that misses least of others: kernel float32 [n_in, n_out], bias float32 [n_out].
+
+    Args:
+        learned: Inputs float32 [n, n_in] and outputs float32 [n, n_out] to fit.
+        others: The same of what chooses; where there is none, the weakest ridge is taken.
+    """
+    candidates = [ridge(*learned, strength=strength) for strength in _RIDGES]
+    missed = [((others[0] @ kernel + bias - others[1]) ** 2).sum() for kernel, bias in candidates]
+    return candidates[int(np.argmin(missed))]
 
 
 def _below_last_layer(student: Any, view: TeacherView, sounds: Sounds, clips: Indices) -> tuple[FloatArray, FloatArray]:

@@ -68,7 +68,7 @@ def forward(network: Any, windows: Any) -> Any:
     """Compute layer by layer what a network gives, to learn from.
 
     Pointwise layers are computed as products of matrices: what comes out is the same, and gradients are there in two
-    thirds of the time.
+    thirds to three quarters of the time.
     """
     import tensorflow as tf
 

@@ -56,7 +56,7 @@ def _choose(n_channels: Sequence[int], windows: FloatArray, network: Any, seed: 
         values = outputs_of(tf.function(tf.keras.Model(network.input, tensor)), windows).astype(np.float64)
         rows = values.reshape(-1, values.shape[-1])
         rows = rows[rng.permutation(len(rows))[:_N_ROWS]]
-        # Its triangle alone has the pivots of all rows, in a tenth of the time.
+        # Its triangle alone has the pivots of all rows, and is far smaller.
         triangle = scipy.linalg.qr(rows, mode="r")[0][: rows.shape[1]]
         _, _, order = scipy.linalg.qr(triangle, mode="economic", pivoting=True)
         kept.append(np.sort(order[:n_kept]))
