@@ -101,8 +101,11 @@ def test_node_says_that_it_is_there_and_that_it_left(
         assert later.messages[0].retain
 
 
-def test_health_says_how_the_node_is(make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto) -> None:
-    agent = make_agent(mosquitto.port, store={"mode": "all", "clear": True, "folder": "clips"})
+@pytest.mark.parametrize("capture", [{}, {"files_start": "2030-06-01T11:59:50Z"}], ids=["now", "over-an-hour's-end"])
+def test_health_says_how_the_node_is(
+    make_agent: Callable[..., AgentProcess], mosquitto: Mosquitto, capture: dict[str, Any]
+) -> None:
+    agent = make_agent(mosquitto.port, capture=capture, store={"mode": "all", "clear": True, "folder": "clips"})
     with Ear(mosquitto.port, f"{NODE}/#") as ear:
         agent.start()
         ear.wait("label", 20)
@@ -129,6 +132,8 @@ def test_health_says_how_the_node_is(make_agent: Callable[..., AgentProcess], mo
     assert 40e6 < health.machine.memory_bytes < 400e6
     assert all(booked_s(one) <= one.capture.captured_s for one in told)
     assert sum(hour.published_s for hour in told[-1].hours) > 30.0
+    if capture:
+        assert [hour.start_utc.hour for hour in told[-1].hours] == [11, 12]
     assert not [message for message in ear.messages if message.topic.endswith("/health") and message.retain]
 
 

@@ -173,14 +173,20 @@ class HealthReport:
         return CommandHealth(applied=counts.applied, refused=counts.refused, ignored=counts.ignored + n_dropped)
 
     def _hours(self) -> list[Hour]:
-        now_s = self._parts.clock.utc().timestamp()
-        from_s = now_s // HOUR_S * HOUR_S - HOUR_S
+        from_s = self._now_in_sound().timestamp() // HOUR_S * HOUR_S - HOUR_S
         try:
             return self._parts.outbox.read(
                 lambda connection: read_hours(connection, from_s=from_s, until_s=from_s + 2 * HOUR_S)
             )
         except OutboxError:  # which is a problem of its own
             return []
+
+    def _now_in_sound(self) -> datetime:
+        """Give the time of the newest sample: files may be replayed faster than the clock goes."""
+        parts, counters = self._parts, self._parts.counters
+        if parts.source.is_live:
+            return parts.clock.utc()
+        return parts.timeline.utc(counters.samples_captured + counters.samples_lost + counters.samples_paused)
 
     def _problems(self) -> Iterator[str]:
         parts = self._parts
