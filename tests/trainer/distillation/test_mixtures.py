@@ -22,6 +22,7 @@ OFF = {
     "shift_mels": 0.0,
     "turn_probability": 0.0,
     "unaltered": 0.0,
+    "last_level": 0.0,
 }
 """Nothing is altered."""
 
@@ -218,6 +219,16 @@ def test_student_hears_the_same_as_the_teacher_but_for_the_level() -> None:
     ratios = magnitudes(both.heard) / magnitudes(both.original)
     assert 0.49 < ratios.min() < ratios.max() < 1.01
     assert ((ratios > 0.55) & (ratios < 0.95)).any(), "the two sounds of a mixture have levels of their own"
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(0.0, [0.25] * 4), (0.2, [0.2, 0.2, 0.2, 0.4]), (1.0, [0, 0, 0, 1.0])])
+def test_last_level_is_heard_more_often(share: float, wanted: list[float]) -> None:
+    frames = noisy_frames(1, 60)
+    softer = [np.log(2.0**-level * (np.exp(frames.astype(np.float32)) - FLOOR) + FLOOR) for level in range(4)]
+    mixed = draw(sounds(np.concatenate(softer).astype(np.float16)), n=4_000, n_frames=24, last_level=share)
+    ratios = (magnitudes(mixed.heard) / magnitudes(mixed.original)).mean(axis=(1, 2))
+    counts = np.bincount(np.rint(-np.log2(ratios)).astype(int), minlength=4)
+    np.testing.assert_allclose(counts / 4_000, wanted, atol=0.03)
 
 
 def test_silent_clip_upsets_nothing() -> None:

@@ -98,6 +98,7 @@ class Mixer:
         sounds, rng = self._sounds, self._rng
         clips = rng.choice(len(sounds.classes), n, p=self._chances)
         levels = rng.integers(len(sounds.frames), size=n)
+        levels[rng.random(n) < self._settings.last_level] = len(sounds.frames) - 1
         frames, mels = self._frames_of(clips), self._mels_of(n)
         curve = self._filters(n)
         heard, original = (

@@ -127,6 +127,8 @@ class MixtureSettings(Settings):
     """Share of windows that run backwards."""
     unaltered: float = Field(default=0.3, ge=0, le=1)
     """Share of windows that keep their tempo, and share of those that keep their mels."""
+    last_level: float = Field(default=0.25, ge=0, le=1)
+    """Share of clips that are heard at the last of `pretrain.levels`; the level of all others is drawn evenly."""
 
 
 class DistilSettings(Settings):
