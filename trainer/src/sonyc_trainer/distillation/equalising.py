@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonyc_contract.audio import FloatArray
-from sonyc_trainer.distillation.network import capped, outputs_of, relu_outputs
+from sonyc_trainer.distillation.network import capped, relu_outputs, rows_of
 
 _PERCENTILE: Final = 99.99
 _DEAD: Final = 1e-3
 """Of the layer's largest output: what gives less is not brought up any further."""
 _RANGE: Final = 6.0
-_N_ROWS: Final = 100_000
-"""Positions of a layer's output that its ranges are measured by."""
 
 
 def equalised(network: Any, windows: FloatArray) -> Any:
@@ -33,15 +31,10 @@ def equalised(network: Any, windows: FloatArray) -> Any:
         network: Of `build_network`, with a dense layer on top; it is not changed.
         windows: float32 [n, n_frames, n_mels, 1], by which ranges are measured.
     """
-    import tensorflow as tf
-
     outputs, rng = relu_outputs(network), np.random.default_rng(0)
     weights = network.get_weights()
     for index, output in enumerate(outputs):
-        values = outputs_of(tf.function(tf.keras.Model(network.input, output)), windows[..., 0])
-        rows = values.reshape(-1, values.shape[-1])
-        if len(rows) > _N_ROWS:
-            rows = rows[rng.choice(len(rows), _N_ROWS, replace=False)]
+        rows = rows_of(network, output, windows, rng)
         is_read_by_depthwise = index % 2 == 0 and index + 1 < len(outputs)
         scales = _scales(rows, power=1.0 if is_read_by_depthwise else 0.5)
         kernel, bias, following = 2 * index, 2 * index + 1, 2 * index + 2

@@ -23,6 +23,7 @@ from sonyc_trainer.distillation.lesson import Lesson, draw_lesson
 from sonyc_trainer.distillation.mixtures import N_CLASSES, NONE, Mixed, Mixer, Sounds, heard_frames
 from sonyc_trainer.distillation.network import build_network, forward, outputs_of, with_dense
 from sonyc_trainer.distillation.pruning import kept_counts, pruned, ridge
+from sonyc_trainer.distillation.rounding import rounded
 from sonyc_trainer.distillation.view import TeacherView, cut
 from sonyc_trainer.embeddings.compact_frames import ClipFrames
 from sonyc_trainer.embeddings.embedding import Embedding
@@ -52,8 +53,9 @@ def distil(job: DistillationJob) -> Embedding:
         _Learner(job, view, student).learn(lesson, sounds, np.flatnonzero(~is_training))
         student = with_last_layer_refitted(student, view, sounds, is_training)
         representative = lesson.heard[:_N_REPRESENTATIVE].astype(np.float32)[..., np.newaxis]
-        student = equalised(student, representative[:_N_FOR_RANGES])
-        return Embedding(job.spec, to_int8(student, representative), keras_file(student))
+        ranging = representative[:_N_FOR_RANGES]
+        student = equalised(student, ranging)
+        return Embedding(job.spec, to_int8(rounded(student, ranging), representative), keras_file(student))
 
 
 def read_sounds(frames: Mapping[Level, list[Path]], *, floor: float) -> tuple[Sounds, Any]:

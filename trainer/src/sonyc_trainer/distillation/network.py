@@ -14,6 +14,7 @@ STRIDES: Final = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 
 _BATCH: Final = 256
 """Windows at once where nothing is learned."""
+_N_ROWS: Final = 100_000
 
 
 def build_network(layers: Sequence[Layer], input_shape: tuple[int, int, int]) -> Any:
@@ -57,6 +58,15 @@ def capped(network: Any, weights: Sequence[FloatArray], *, cap: float) -> Any:
     return model
 
 
+def with_weights(network: Any, weights: Sequence[FloatArray]) -> Any:
+    """Give a network of the same layers with other weights."""
+    import tensorflow as tf
+
+    model = tf.keras.models.clone_model(network)
+    model.set_weights(list(weights))
+    return model
+
+
 def relu_outputs(network: Any) -> list[Any]:
     """List what each ReLU gives, as Keras tensors: the first convolution's, then a depthwise and a pointwise one's."""
     import tensorflow as tf
@@ -87,6 +97,25 @@ def outputs_of(network: Callable[[FloatArray], Any], windows: Any) -> FloatArray
     """Give what a network gives, float32 [n, ...], for windows [n, n_frames, n_mels] of any float dtype, in batches."""
     parts = [windows[start : start + _BATCH].astype(np.float32) for start in range(0, len(windows), _BATCH)]
     return np.concatenate([np.asarray(network(part[..., np.newaxis]), np.float32) for part in parts])
+
+
+def rows_of(network: Any, output: Any, windows: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Give what a layer gives at some positions, chosen at random where there are more than 100,000.
+
+    Args:
+        network: The network.
+        output: What the layer gives, a Keras tensor [n, ..., n_channels].
+        windows: float32 [n, n_frames, n_mels, 1].
+        rng: What chooses.
+
+    Returns:
+        float32 [n_rows, n_channels].
+    """
+    import tensorflow as tf
+
+    values = outputs_of(tf.function(tf.keras.Model(network.input, output)), windows[..., 0])
+    rows = values.reshape(-1, values.shape[-1])
+    return rows if len(rows) <= _N_ROWS else rows[rng.choice(len(rows), _N_ROWS, replace=False)]
 
 
 def layer_strides() -> list[int]:
