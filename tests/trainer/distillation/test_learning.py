@@ -80,7 +80,7 @@ def with_labels(job: DistillationJob, folder: Path, changed: Callable[[dict[str,
 def left_over(job: DistillationJob, keras: Path, log: Path) -> tuple[np.ndarray, np.ndarray]:
     """What a Keras model gives of the training clips at all levels, less the teacher's view of them, and that view."""
     with tensorflow_session(seed=1, log=log) as tf:
-        sounds, is_training = read_sounds(job.frames, floor=FLOOR)
+        sounds, is_training = read_sounds(job.frames, {}, floor=FLOOR)
         view, model = TeacherView(job, sounds, is_training), tf.keras.models.load_model(keras, compile=False)
         wanted = np.concatenate([view.of_clips[is_training, window] for window in range(2)])
         given = [
@@ -167,7 +167,7 @@ def test_label_of_a_validation_clip_is_not_learned_from(
 def test_only_labels_of_one_class_or_none_are_known(job: DistillationJob, tmp_path: Path) -> None:
     changed = {"dog": ["dog", "music"], "music": [], "engine": ["engine"]}
     other = with_labels(job, tmp_path, lambda row: changed[row["labels"][0]])
-    sounds, is_training = read_sounds(other.frames, floor=FLOOR)
+    sounds, is_training = read_sounds(other.frames, {}, floor=FLOOR)
     truth = ClipFrames(job.frames[Level.PCM]).truth.argmax(axis=1)
     names = sorted(set(truth))
     assert sounds.frames.shape == (2, len(truth), 198, 64)
@@ -187,8 +187,8 @@ def test_shorter_clips_are_followed_by_silence(job: DistillationJob, tmp_path: P
         frames = np.load(folders[0] / FRAMES_FILE)
         np.save(folders[0] / FRAMES_FILE, frames[98:])
         (folders[0] / ROWS_FILE).write_text(json.dumps([rows[0] | {"n_frames": 100}, *rows[1:]]))
-    sounds, _ = read_sounds(other.frames, floor=FLOOR)
-    whole, _ = read_sounds(job.frames, floor=FLOOR)
+    sounds, _ = read_sounds(other.frames, {}, floor=FLOOR)
+    whole, _ = read_sounds(job.frames, {}, floor=FLOOR)
     assert sounds.n_heard.tolist() == [100] + [198] * (len(whole.classes) - 1)
     np.testing.assert_array_equal(sounds.frames[:, 0, :100], whole.frames[:, 0, 98:])
     np.testing.assert_allclose(sounds.frames[:, 0, 100:], np.log(FLOOR), atol=0.01)

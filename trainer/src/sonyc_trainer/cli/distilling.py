@@ -27,6 +27,10 @@ def add_commands(app: typer.Typer) -> None:
 def distill(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     study: StudyArgument,
     teacher: Annotated[Path, typer.Option("--teacher", metavar="FILE", help="YAMNet's TFLite.", show_default=False)],
+    sounds: Annotated[
+        Path | None,
+        typer.Option("--sounds", metavar="DIR", help="Recordings of anything, to be heard, too.", show_default=False),
+    ] = None,
     out: OutOption = None,
     data: DataOption = None,
     urbansound8k: UrbanSound8KOption = None,
@@ -51,7 +55,8 @@ def distill(  # noqa: PLR0913, PLR0917 - a command has as many parameters as opt
     from sonyc_trainer.yardstick_tables import as_document, as_text
 
     folders = named(data, "--data", {"urbansound8k": urbansound8k, "esc10": esc10})
-    loaded = load_study(study, folders=folders, models={"teacher": teacher})
+    heard = {"teacher": teacher, **({"sounds": sounds} if sounds else {})}
+    loaded = load_study(study, folders=folders, models=heard)
     folds = fold or [1, 2, 3]
     judged = judged_study(loaded, folds) if yardstick else None
     folder = study_folder(judged.study if judged else loaded, out, None)

@@ -1,7 +1,7 @@
 """What a distillation is given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sonyc_contract.levels import Level
@@ -20,6 +20,7 @@ class DistillationJob:
         teacher: Its layers.
         seed: Of everything random.
         frames: Folders of frames by level, as `make_frames` gives them; the first level is `pcm`.
+        sounds: The same of recordings without known classes, by the same levels; none where there are none.
         curve: Where the training curve is written, a line per epoch.
         log: Where TensorFlow's own output goes.
     """
@@ -31,6 +32,7 @@ class DistillationJob:
     frames: Mapping[Level, list[Path]]
     curve: Path
     log: Path
+    sounds: Mapping[Level, list[Path]] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:

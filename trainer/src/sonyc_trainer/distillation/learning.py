@@ -20,7 +20,7 @@ from sonyc_trainer.distillation.equalising import equalised
 from sonyc_trainer.distillation.job import DistillationJob
 from sonyc_trainer.distillation.last_layer import with_last_layer_refitted
 from sonyc_trainer.distillation.lesson import Lesson, draw_lesson
-from sonyc_trainer.distillation.mixtures import N_CLASSES, NONE, Mixed, Mixer, Sounds, heard_frames
+from sonyc_trainer.distillation.mixtures import N_CLASSES, NONE, UNKNOWN, Mixed, Mixer, Sounds, heard_frames
 from sonyc_trainer.distillation.network import build_network, forward, outputs_of, with_dense
 from sonyc_trainer.distillation.pruning import kept_counts, pruned, ridge
 from sonyc_trainer.distillation.rounding import rounded
@@ -44,7 +44,7 @@ def distil(job: DistillationJob) -> Embedding:
         TrainingError: too few clips or classes, or the training went astray.
     """
     with tensorflow_session(seed=job.seed, log=job.log):
-        sounds, is_training = read_sounds(job.frames, floor=job.spec.frontend.floor)
+        sounds, is_training = read_sounds(job.frames, job.sounds, floor=job.spec.frontend.floor)
         rng = np.random.default_rng(job.seed)
         mixer = Mixer(sounds, job.settings.mixtures, n_frames=job.n_frames, floor=job.spec.frontend.floor, rng=rng)
         view = TeacherView(job, sounds, is_training)
@@ -58,13 +58,21 @@ def distil(job: DistillationJob) -> Embedding:
         return Embedding(job.spec, to_int8(rounded(student, ranging), representative), keras_file(student))
 
 
-def read_sounds(frames: Mapping[Level, list[Path]], *, floor: float) -> tuple[Sounds, Any]:
+def read_sounds(
+    frames: Mapping[Level, list[Path]], others: Mapping[Level, list[Path]], *, floor: float
+) -> tuple[Sounds, Any]:
     """Read all frames into memory; shorter clips are followed by silence.
+
+    Args:
+        frames: Of the study's clips, by level.
+        others: Of recordings without known classes, by the same levels or none; they are all for training.
+        floor: What the front end adds to magnitudes.
 
     Returns:
         The sounds, and which of them are for training, bool [n_clips]; only their labels are known to the training.
     """
-    of_levels = [ClipFrames(folders) for folders in frames.values()]
+    of_levels = [ClipFrames([*folders, *others.get(level, [])]) for level, folders in frames.items()]
+    n_known = len(ClipFrames(next(iter(frames.values()))).n_frames)
     first = of_levels[0]
     n_frames = int(first.n_frames.max())
     silence = np.float16(np.log(floor))
@@ -74,8 +82,9 @@ def read_sounds(frames: Mapping[Level, list[Path]], *, floor: float) -> tuple[So
         for clip, n in enumerate(clips.n_frames):
             level[clip, :n] = clips.window(clip, 0, int(n))
     classes = np.where(first.truth.any(axis=1), first.truth.argmax(axis=1), NONE)
-    known = first.is_training & (first.truth.sum(axis=1) <= 1)
-    return Sounds(array, classes, heard_frames(array[0], floor=floor), known), first.is_training
+    classes[n_known:] = UNKNOWN
+    is_labelled = first.is_training & (first.truth.sum(axis=1) <= 1) & (classes != UNKNOWN)
+    return Sounds(array, classes, heard_frames(array[0], floor=floor), is_labelled), first.is_training
 
 
 class _Learner:

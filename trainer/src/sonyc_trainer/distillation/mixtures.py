@@ -20,6 +20,8 @@ from sonyc_trainer.study import MixtureSettings
 NONE: Final = N_LABELS
 """The ninth class: none of the eight."""
 N_CLASSES: Final = N_LABELS + 1
+UNKNOWN: Final = N_CLASSES
+"""Instead of a class: nobody knows."""
 
 _NEPER_PER_DB: Final = math.log(10) / 20
 _N_EQUALISER_POINTS: Final = 5
@@ -33,7 +35,7 @@ class Sounds:
 
     Attributes:
         frames: float16 [n_levels, n_clips, n_frames, n_mels], natural logarithms; the first level is `pcm`.
-        classes: int64 [n_clips], 0 to 7, or `NONE`.
+        classes: int64 [n_clips], 0 to 7, `NONE` or `UNKNOWN`.
         n_heard: int64 [n_clips], frames up to the last that is not silent.
         is_labelled: bool [n_clips]; of the others only the sound is learned from, and how often they are drawn depends
             on their class.
@@ -69,7 +71,7 @@ class Mixer:
         """Take the clips, how far they are altered, frames per window, and what the front end adds to magnitudes."""
         self._sounds, self._settings, self._rng = sounds, settings, rng
         self._n_frames, self._floor = n_frames, np.float32(floor)
-        counts = np.bincount(sounds.classes, minlength=N_CLASSES)
+        counts = np.bincount(sounds.classes, minlength=UNKNOWN + 1)
         weights = counts[sounds.classes] ** -0.5
         self._chances = weights / weights.sum()
 
@@ -167,4 +169,4 @@ def _amplitude(decibels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _one_hot(classes: Indices) -> FloatArray:
-    return np.eye(N_CLASSES, dtype=np.float32)[classes]
+    return np.eye(UNKNOWN + 1, N_CLASSES, dtype=np.float32)[classes]

@@ -6,7 +6,7 @@ import numpy as np
 
 from sonyc_contract.audio import FloatArray
 from sonyc_trainer.distillation.job import DistillationJob
-from sonyc_trainer.distillation.mixtures import N_CLASSES, Sounds
+from sonyc_trainer.distillation.mixtures import N_CLASSES, UNKNOWN, Sounds
 from sonyc_trainer.distillation.network import build_network, outputs_of
 from sonyc_trainer.errors import TrainingError
 
@@ -26,7 +26,7 @@ class TeacherView:
         self._call = tf.function(lambda batch: self._network(batch, training=False), reduce_retracing=True)
         self.starts = range(0, sounds.frames.shape[2] - job.n_frames + 1, job.n_frames)
         raw = np.stack([self._raw(cut(sounds.frames[0], start, job.n_frames)) for start in self.starts], axis=1)
-        rows = raw[is_training].reshape(-1, raw.shape[-1])
+        rows = raw[is_training & (sounds.classes != UNKNOWN)].reshape(-1, raw.shape[-1])
         self._mean, std = rows.mean(axis=0), rows.std(axis=0)
         self._std = np.maximum(std, _STD_FLOOR * std.mean())
         rng = np.random.default_rng(job.seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sonyc_contract.frontend import COMPACT
+from sonyc_contract.levels import Level
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.distillation.job import DistillationJob
@@ -15,10 +16,12 @@ from sonyc_trainer.distillation.teacher import Layer, read_teacher
 from sonyc_trainer.embeddings.compact_frames import make_frames
 from sonyc_trainer.embeddings.compact_training import TrainingJob, train_compact
 from sonyc_trainer.embeddings.embedding import Embedding
+from sonyc_trainer.embeddings.sound_frames import SoundPlan, find_sounds, make_sound_frames
 from sonyc_trainer.errors import EmbeddingError, TrainingError
 from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
+from sonyc_trainer.stages.trimming import TrimPlan
 from sonyc_trainer.study import DistilSettings, Study
 from sonyc_trainer.tables import CODED, SELECTION, read_table
 
@@ -65,13 +68,22 @@ class CompactEmbedding:
         frames = make_frames(folder, levels, self.spec, context=context, without=left_out)
         curve, log = stage_folder / CURVE_FILE, stage_folder / LOG_FILE
         if settings.distil:
-            job = DistillationJob(self.spec, settings.distil, teacher, self.study.seed, frames, curve, log)
+            sounds = self._sounds(settings.distil, stage_folder / "frames" / "sounds", context)
+            job = DistillationJob(self.spec, settings.distil, teacher, self.study.seed, frames, curve, log, sounds)
             embedding = _followed(distil, job, settings.distil.epochs, context)
         else:
             own = TrainingJob(self.spec, settings, self.study.labels, self.study.seed, frames, curve, log)
             embedding = _followed(train_compact, own, settings.epochs, context)
         shutil.rmtree(stage_folder / "frames")
         return embedding
+
+    def _sounds(self, settings: DistilSettings, target: Path, context: StageContext) -> dict[Level, list[Path]]:
+        """Compute the frames of the recordings that are heard beside the study's clips."""
+        if settings.sounds is None:
+            return {}
+        files = find_sounds(settings.sounds, at_most=settings.n_sounds, seed=self.study.seed)
+        trim = TrimPlan(self.study.trim, self.study.compress.storage_rate_hz)
+        return make_sound_frames(files, target, SoundPlan(trim, self.study.pretrain.levels, self.spec), context=context)
 
 
 def teacher_of(settings: DistilSettings) -> list[Layer]:

@@ -14,6 +14,9 @@ from sonyc_trainer.study.settings import Study
 TEACHER: Final = "teacher"
 """Of the names of `models`, the network that `[pretrain.distil]` learns from."""
 
+SOUNDS: Final = "sounds"
+"""And the folder of what else it hears."""
+
 _TFLITE: Final = "tflite"
 _URBANSOUND8K: Final = "urbansound8k"
 _ESC10: Final = "esc10"
@@ -48,7 +51,7 @@ def load_study(
     pretrain = _taught(study.pretrain, path, files)
     embedding = _with_files(study.embedding, path, files.take(study.embedding.kind.partition(":")[0]))
     compare = tuple(_compared(one, path, files) for one in study.compare)
-    if TEACHER in files.unused:
+    if {TEACHER, SOUNDS} & set(files.unused):
         raise ConfigError(f"{path}: has no [pretrain.distil], which would learn from a teacher")
     if files.unused:
         raise ConfigError(
@@ -93,16 +96,23 @@ def _with_files(embedding: EmbeddingSettings, study_path: Path, given: Path | No
 
 
 def _taught(pretrain: PretrainSettings, study_path: Path, files: _Given) -> PretrainSettings:
-    """Find the teacher; one that is not named at all is missed when it is needed."""
-    if pretrain.distil is None:
+    """Find the teacher, which is missed when it is needed if it is not named at all, and the folder of sounds."""
+    distil = pretrain.distil
+    if distil is None:
         return pretrain
-    given = files.take(TEACHER)
-    named = given.resolve() if given else pretrain.distil.teacher and study_path.parent / pretrain.distil.teacher
-    if not named:
-        return pretrain
-    if not named.is_file():
-        raise ConfigError(f"{study_path}: [pretrain.distil] teacher: {named} is not there; give it with --teacher FILE")
-    return pretrain.model_copy(update={"distil": pretrain.distil.model_copy(update={"teacher": named.resolve()})})
+    found: dict[str, Path] = {}
+    for name, named, is_there in ((TEACHER, distil.teacher, Path.is_file), (SOUNDS, distil.sounds, Path.is_dir)):
+        given = files.take(name)
+        path = given.resolve() if given else named and (study_path.parent / named).resolve()
+        if not path:
+            continue
+        if not is_there(path):
+            kind = "FILE" if name == TEACHER else "DIR"
+            raise ConfigError(
+                f"{study_path}: [pretrain.distil] {name}: {path} is not there; give it with --{name} {kind}"
+            )
+        found[name] = path
+    return pretrain.model_copy(update={"distil": distil.model_copy(update=found)})
 
 
 def _compared(comparison: ComparisonSettings, study_path: Path, files: _Given) -> ComparisonSettings:

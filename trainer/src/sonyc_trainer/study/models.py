@@ -141,6 +141,11 @@ class DistilSettings(Settings):
     without_fold: int | None = Field(default=None, ge=0)
     """A fold that is left out altogether, with every recording that it has a piece of: for a yardstick that judges by
     it."""
+    sounds: Path | None = None
+    """A folder of recordings whose classes nobody knows, music, voices, effects: they are mixed as the study's clips
+    are, and nothing but their sound is learned from. `distill` takes it as `--sounds DIR`."""
+    n_sounds: int = Field(default=8_000, ge=1)
+    """At most so many files of it."""
     width: float = Field(default=0.5, gt=0, le=1)
     """How many of the teacher's channels are kept."""
     n_last: int = Field(default=384, ge=8, le=1024)
