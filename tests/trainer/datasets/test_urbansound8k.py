@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from sonyc_contract.audio import read_audio
+from sonyc_trainer.cutting import TrimPlan, trimmed
 from sonyc_trainer.datasets.urbansound8k import CLASSES, list_clips
 from sonyc_trainer.errors import DatasetError
-from sonyc_trainer.stages.trimming import TrimPlan, trimmed
 from sonyc_trainer.study import DatasetFormat, TrimSettings
 from support.small_datasets import settings_of, write_urbansound8k
 

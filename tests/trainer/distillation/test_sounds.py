@@ -10,6 +10,7 @@ import pytest
 
 from sonyc_contract.levels import Level
 from sonyc_trainer.cli import main
+from sonyc_trainer.cutting import TrimPlan
 from sonyc_trainer.distillation.job import DistillationJob
 from sonyc_trainer.distillation.learning import distil, read_sounds
 from sonyc_trainer.distillation.mixtures import UNKNOWN
@@ -28,7 +29,6 @@ from sonyc_trainer.embeddings.sound_frames import (
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.stages.trimming import TrimPlan
 from sonyc_trainer.study import Fill, TrimSettings
 from sonyc_trainer.tensorflow_session import tensorflow_session
 from support.signals import noise, write_wav

@@ -8,12 +8,12 @@ import pytest
 import soundfile
 
 from sonyc_contract.audio import Audio, resample
+from sonyc_trainer.cutting import TrimPlan, filled, trimmed
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import DROPPED
 from sonyc_trainer.pipeline import run_study
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.stages.trimming import TrimPlan, filled, trimmed
 from sonyc_trainer.study import Fill, TrimSettings
 from sonyc_trainer.tables import TRIMMED, read_table, rows_of
 from support.small_datasets import burst_study, write_burst

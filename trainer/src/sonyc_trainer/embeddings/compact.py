@@ -10,6 +10,7 @@ from sonyc_contract.frontend import COMPACT
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.context import StageContext
+from sonyc_trainer.cutting import TrimPlan
 from sonyc_trainer.distillation.job import DistillationJob
 from sonyc_trainer.distillation.learning import distil
 from sonyc_trainer.distillation.teacher import Layer, read_teacher
@@ -21,7 +22,6 @@ from sonyc_trainer.errors import EmbeddingError, TrainingError
 from sonyc_trainer.execution import run_one
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.stages import Stage
-from sonyc_trainer.stages.trimming import TrimPlan
 from sonyc_trainer.study import DistilSettings, Study
 from sonyc_trainer.tables import CODED, SELECTION, read_table
 

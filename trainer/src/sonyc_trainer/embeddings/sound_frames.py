@@ -16,12 +16,12 @@ from sonyc_contract.frontend import Frontend
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.context import StageContext
+from sonyc_trainer.cutting import TrimPlan, trimmed
 from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES
 from sonyc_trainer.embeddings.compact_frames import FRAMES_FILE
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.shards import Shard, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.splitting import TRAIN
-from sonyc_trainer.stages.trimming import TrimPlan, trimmed
 
 PIECE_S: Final = 30.0
 """Of every half minute of a file the part that a study keeps of a clip is taken ..."""

@@ -1,23 +1,19 @@
 """Stage `trim`: the part of each clip that is learned from, at the study's storage rate, as 16-bit FLAC."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from sonyc_contract.audio import Audio, FloatArray, from_int16, read_audio, resample, to_int16
+from sonyc_contract.audio import from_int16, read_audio, to_int16
 from sonyc_contract.codec import encode
 from sonyc_contract.errors import AudioError
 from sonyc_contract.levels import Level
-from sonyc_trainer.band_limit import band_limited
 from sonyc_trainer.context import StageContext
+from sonyc_trainer.cutting import TrimPlan, trimmed
 from sonyc_trainer.datasets.listing import Dropped
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.folder import StudyFolder
 from sonyc_trainer.ledger import DROPPED, named, write_csv, write_notes
-from sonyc_trainer.loudness import Moment, loudest_moment
 from sonyc_trainer.shards import Row, Shard, file_name, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.splitting import TRAIN
 from sonyc_trainer.stages import Stage
@@ -36,19 +32,6 @@ _FILLED: Final = {
     Fill.ZEROS: "they are filled with zeros",
     Fill.LOOP: "they are repeated",
 }
-
-
-@dataclass(frozen=True)
-class TrimPlan:
-    """What is done to every clip.
-
-    Attributes:
-        settings: The study's.
-        rate_hz: The study's storage rate.
-    """
-
-    settings: TrimSettings
-    rate_hz: int
 
 
 def run(folder: StudyFolder, context: StageContext) -> None:
@@ -79,42 +62,6 @@ def trim_shard(shard: Shard[Row], *, plan: TrimPlan) -> int:
         rows = [_trim_clip(item, position, part, shard.folder.name, plan) for position, item in enumerate(shard.items)]
         write_rows(part, rows)
     return len(rows)
-
-
-def trimmed(audio: Audio, plan: TrimPlan) -> tuple[FloatArray, Moment]:
-    """Bring one clip to the storage rate, limit its band and cut out what is kept.
-
-    Returns:
-        float32 [n] at the plan's rate, and where it was in the clip at that rate; a clip that is shorter than what is
-        to be kept is filled as the settings say.
-    """
-    settings = plan.settings
-    samples = resample(audio.samples, audio.rate_hz, plan.rate_hz)
-    if len(samples) == 0:  # a sample or two at a high rate
-        samples = audio.samples[:1]
-    samples = _limited(samples, plan)
-    moment = loudest_moment(samples, plan.rate_hz, keep_s=settings.keep_s)
-    if settings.mode is TrimMode.WHOLE:
-        moment = Moment(0, len(samples), moment.snr_db)
-    part = samples[moment.start : moment.start + moment.n_samples]
-    whole = filled(part, round(settings.keep_s * plan.rate_hz), settings.fill)
-    if len(whole) > len(part) and settings.fill is Fill.LOOP:
-        whole = _limited(whole, plan)  # the joins click
-    return whole, moment
-
-
-def filled(samples: FloatArray, n_wanted: int, fill: Fill) -> FloatArray:
-    """Lengthen float32 [n] to [n_wanted] with zeros or by repeating it; what is long enough stays as it is."""
-    if len(samples) >= n_wanted or fill is Fill.NONE:
-        return samples
-    if fill is Fill.ZEROS:
-        return np.pad(samples, (0, n_wanted - len(samples)))
-    return np.resize(samples, n_wanted)
-
-
-def _limited(samples: FloatArray, plan: TrimPlan) -> FloatArray:
-    limit_hz = plan.settings.band_limit_hz
-    return samples if limit_hz is None else band_limited(samples, plan.rate_hz, limit_hz=limit_hz)
 
 
 def _check_left(selection: "pd.DataFrame", kept: list[Row]) -> None:
