@@ -16,7 +16,7 @@ run() {
     shift 3
     log=$(mktemp)
     printf '\n=== %s\n' "$name"
-    SONYC_TEST_ENV=$environment "$python" -m pytest --durations=5 "$@" < /dev/null 2>&1 | tee "$log"
+    SONYC_TEST_ENV=$environment "$python" -m pytest --durations=15 "$@" < /dev/null 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
     [[ $status -eq 0 ]] || failed=1
     verdicts+=("$name:" "$(tail -n 1 "$log")")

@@ -146,6 +146,7 @@ def test_teacher_is_seen_as_without_them(job: DistillationJob, tensorflow_pool: 
     np.testing.assert_allclose(with_them[: len(without)], without, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_student_learns_from_them(job: DistillationJob, tensorflow_pool: Executor) -> None:
     embedding = tensorflow_pool.submit(distil, job).result()
     assert isinstance(embedding, Embedding)
