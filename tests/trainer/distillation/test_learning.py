@@ -17,9 +17,10 @@ from sonyc_contract.levels import Level
 from sonyc_contract.runtime import Runtime, open_interpreter
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.distillation.job import DistillationJob
+from sonyc_trainer.distillation.last_layer import with_last_layer_refitted
 from sonyc_trainer.distillation.learning import distil, read_sounds
 from sonyc_trainer.distillation.mixtures import NONE
-from sonyc_trainer.distillation.network import outputs_of
+from sonyc_trainer.distillation.network import build_network, outputs_of, with_dense
 from sonyc_trainer.distillation.teacher import Layer
 from sonyc_trainer.distillation.view import TeacherView
 from sonyc_trainer.embeddings.compact import CURVE_FILE, CompactEmbedding
@@ -141,10 +142,28 @@ def test_student_learns_its_lesson_from_where_pruning_begins(
 
 
 def test_training_that_goes_astray_is_told(job: DistillationJob, tensorflow_pool: Executor) -> None:
-    """The loss is finite, but the first steps leave no channel alive."""
+    """The loss is no number any more, or no channel is left alive: chance decides."""
     wild = job.settings.model_copy(update={"learning_rate": 1.0, "epochs": 1})
-    with pytest.raises(TrainingError, match="gives the same for all clips: lower learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"(gives the same for all clips|the loss of epoch 1 is nan): lower learning_r"
+    ):
         tensorflow_pool.submit(distil, replace(job, settings=wild)).result()
+
+
+def refit_of_dead_layers(job: DistillationJob, log: Path) -> None:
+    """Fit the last layer of a network whose ReLUs give nothing."""
+    with tensorflow_session(seed=1, log=log):
+        sounds, is_training = read_sounds(job.frames, {}, floor=FLOOR)
+        network = build_network(job.teacher, (96, 64, 1))
+        network.set_weights([one if one.ndim > 1 else np.full_like(one, -1e9) for one in network.get_weights()])
+        kernel, bias = np.ones((network.output.shape[1], 16), np.float32), np.zeros(16, np.float32)
+        student = with_dense(network, kernel, bias, name="dead")
+        with_last_layer_refitted(student, TeacherView(job, sounds, is_training), sounds, is_training)
+
+
+def test_network_that_gives_nothing_is_told(job: DistillationJob, tensorflow_pool: Executor, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="gives the same for all clips: lower learning_rate"):
+        tensorflow_pool.submit(refit_of_dead_layers, job, tmp_path / "log").result()
 
 
 @pytest.mark.slow
