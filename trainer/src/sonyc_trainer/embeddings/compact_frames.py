@@ -88,9 +88,13 @@ def write_frames(shard: Shard[CodedClip]) -> int:
 
 def clip_frames(clip: CodedClip, frontend: Frontend) -> FloatArray:
     """Decode a clip and give its log-mel, float32 [n_frames, n_mels], the same that its windows have on a node."""
-    samples, rate_hz = read_clip(clip.path)
+    return frames_of(*read_clip(clip.path), frontend, n_window=clip.n_window)
+
+
+def frames_of(samples: FloatArray, rate_hz: int, frontend: Frontend, *, n_window: int) -> FloatArray:
+    """Give the log-mel of float32 [n], float32 [n_frames, n_mels]; what is shorter than a window ends in zeros."""
     at_rate = resample(samples, rate_hz, frontend.spec.rate_hz)
-    return frontend.log_mel(np.pad(at_rate, (0, max(0, clip.n_window - len(at_rate)))))
+    return frontend.log_mel(np.pad(at_rate, (0, max(0, n_window - len(at_rate)))))
 
 
 class ClipFrames:

@@ -1,7 +1,6 @@
 """Log-mel frames of recordings whose classes nobody knows: their sound is learned from, and nothing else."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sonyc_contract.audio import Audio, FloatArray, read_audio, resample
+from sonyc_contract.audio import Audio, FloatArray, read_audio
 from sonyc_contract.codec import round_trip
 from sonyc_contract.errors import AudioError
 from sonyc_contract.frontend import Frontend
@@ -18,7 +17,7 @@ from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.cutting import TrimPlan, trimmed
 from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES
-from sonyc_trainer.embeddings.compact_frames import FRAMES_FILE
+from sonyc_trainer.embeddings.compact_frames import FRAMES_FILE, frames_of
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.shards import Shard, make_shards, read_rows, run_missing, whole_folder, write_rows
 from sonyc_trainer.splitting import TRAIN
@@ -87,13 +86,15 @@ def write_sound_frames(shard: Shard[Path], *, plan: SoundPlan) -> int:
     """Write the frames of a shard's files, a folder per level; returns how many files there were."""
     frontend = Frontend(plan.spec.frontend)
     pieces = [piece for path in shard.items for piece in pieces_of(path, plan.trim)]
-    with whole_folder(shard.folder) as part, ExitStack() as stack:
+    n_window, rate_hz = round(plan.spec.window_s * frontend.spec.rate_hz), plan.trim.rate_hz
+    with whole_folder(shard.folder) as part:
         for level in plan.levels:
-            folder = stack.enter_context(whole_folder(part / level))
-            frames = [_frames(piece, level, frontend, plan) for piece in pieces]
+            coded = (round_trip(piece, rate_hz, level=level) for piece in pieces)
+            frames = [frames_of(samples, rate_hz, frontend, n_window=n_window) for samples in coded]
+            (part / level).mkdir()
             if frames:
-                np.save(folder / FRAMES_FILE, np.concatenate(frames))
-            write_rows(folder, [{"labels": [], "split": TRAIN, "n_frames": len(of_piece)} for of_piece in frames])
+                np.save(part / level / FRAMES_FILE, np.concatenate(frames))
+            write_rows(part / level, [{"labels": [], "split": TRAIN, "n_frames": len(of_piece)} for of_piece in frames])
     return len(shard.items)
 
 
@@ -109,13 +110,6 @@ def pieces_of(path: Path, plan: TrimPlan) -> Iterator[FloatArray]:
         samples = audio.samples[start : start + n_piece]
         if np.abs(samples).max() >= _SOFTEST:
             yield trimmed(Audio(samples, audio.rate_hz), plan)[0]
-
-
-def _frames(piece: FloatArray, level: Level, frontend: Frontend, plan: SoundPlan) -> FloatArray:
-    rate_hz = plan.trim.rate_hz
-    samples = resample(round_trip(piece, rate_hz, level=level), rate_hz, frontend.spec.rate_hz)
-    n_window = round(plan.spec.window_s * frontend.spec.rate_hz)
-    return frontend.log_mel(np.pad(samples, (0, max(0, n_window - len(samples)))))
 
 
 def _at(shard: Shard[Path], level: Level) -> Shard[Path]:
