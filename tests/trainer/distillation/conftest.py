@@ -41,7 +41,7 @@ n_dimensions = 16
 teacher_sha256 = "DIGEST"
 n_last = 24
 n_mixtures = 1_024
-epochs = 4
+epochs = 2
 batch_size = 32
 
 [train]

@@ -133,7 +133,7 @@ def test_student_learns_its_lesson_from_where_pruning_begins(
 
     On so few clips the validation loss is no better than that (0.45 after 0.41): it is only not far worse.
     """
-    slow = job.settings.model_copy(update={"learning_rate": 1e-9, "epochs": 1})
+    slow = job.settings.model_copy(update={"learning_rate": 1e-9, "rounds": 1, "epochs": 1})
     tensorflow_pool.submit(distil, replace(job, settings=slow)).result()
     (start,) = read_curve(job.curve)
     assert curve[-1]["train_loss"] < 0.92 * start["train_loss"]
@@ -143,7 +143,7 @@ def test_student_learns_its_lesson_from_where_pruning_begins(
 
 def test_training_that_goes_astray_is_told(job: DistillationJob, tensorflow_pool: Executor) -> None:
     """The loss is no number any more, or no channel is left alive: chance decides."""
-    wild = job.settings.model_copy(update={"learning_rate": 1.0, "epochs": 1})
+    wild = job.settings.model_copy(update={"learning_rate": 1.0, "rounds": 1, "epochs": 1})
     with pytest.raises(
         TrainingError, match=r"(gives the same for all clips|the loss of epoch 1 is nan): lower learning_r"
     ):

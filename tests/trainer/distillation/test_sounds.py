@@ -1,5 +1,6 @@
 """Recordings of unknown classes beside a study: which files, which parts of them, and what they are for."""
 
+import shutil
 import wave
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -108,7 +109,7 @@ def job(
     copy.of(Stage.COMPRESS).symlink_to(distilled.of(Stage.COMPRESS))
     spec, settings = CompactEmbedding(distilled.study).spec, distilled.study.pretrain.distil
     assert settings is not None
-    short = settings.model_copy(update={"n_mixtures": 128, "epochs": 1})
+    short = settings.model_copy(update={"n_mixtures": 128, "rounds": 1, "epochs": 1})
     frames = make_frames(copy, LEVELS, spec, context=QUIET)
     files = find_sounds(folder, at_most=9, seed=1)
     sounds = make_sound_frames(files, copy.root / "sounds", SoundPlan(PLAN, LEVELS, spec), context=QUIET)
@@ -170,6 +171,22 @@ def test_sounds_of_a_study_are_found(
     (job,) = jobs
     assert list(job.sounds) == list(study.study.pretrain.levels)
     assert {len(ClipFrames(folders).n_frames) for folders in job.sounds.values()} == {3}
+
+
+def test_embedding_is_out_of_date_when_the_sounds_are_others(
+    folder: Path, with_distil: Callable[..., StudyFolder], tmp_path: Path
+) -> None:
+    sounds = shutil.copytree(folder, tmp_path / "sounds")
+    study = with_distil(sounds=str(sounds))
+    before = study.key(Stage.PRETRAIN)
+    (sounds / "readme.txt").write_text("words change nothing")
+    assert study.key(Stage.PRETRAIN) == before
+    write_wav(sounds / "one more.wav", noise(1.0, RATE_HZ), RATE_HZ)
+    with_more = study.key(Stage.PRETRAIN)
+    write_wav(sounds / "one more.wav", noise(2.0, RATE_HZ), RATE_HZ)
+    with_longer = study.key(Stage.PRETRAIN)
+    assert len({before, with_more, with_longer}) == 3
+    assert study.key(Stage.COMPRESS) == with_distil().key(Stage.COMPRESS)
 
 
 def test_folder_that_is_not_there_is_told_at_once(

@@ -19,6 +19,7 @@ from sonyc_contract.files import sha256_hex, write_whole
 from sonyc_contract.levels import Level
 from sonyc_contract.recognise import ANY_HEAD, HeadSpec
 from sonyc_contract.settings import describe
+from sonyc_trainer.datasets.listing import audio_below, files_digest
 from sonyc_trainer.errors import StageError
 from sonyc_trainer.stage_inputs import INPUTS, have_same_results, setting
 from sonyc_trainer.stages import Stage
@@ -324,6 +325,8 @@ class StudyFolder:
             }
         if stage is Stage.PRETRAIN:
             document["embedding_file"] = _digest(self.study.embedding.weights or self.study.embedding.model_path)
+            if (distil := self.study.pretrain.distil) and distil.sounds:
+                document["sounds"] = files_digest(audio_below(distil.sounds))
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
     def is_done(self, stage: Stage) -> bool:

@@ -29,7 +29,7 @@ INPUTS: Final[dict[Stage, StageInputs]] = {
     Stage.SELECT: StageInputs(settings=("labels", "split", "seed"), after=(Stage.DATASET,), version=4),
     Stage.TRIM: StageInputs(settings=("trim", "compress.storage_rate_hz"), after=(Stage.SELECT,), version=2),
     Stage.COMPRESS: StageInputs(settings=("compress",), after=(Stage.TRIM,)),
-    Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,), version=5),
+    Stage.PRETRAIN: StageInputs(settings=(*_EMBEDDING, "pretrain", "seed"), after=(Stage.COMPRESS,), version=6),
     Stage.EMBED: StageInputs(after=(Stage.PRETRAIN,)),
     Stage.TRAIN: StageInputs(settings=("train", "seed", "embedding.pooling"), after=(Stage.EMBED,), version=2),
     Stage.EVALUATE: StageInputs(settings=("calibration", "seed"), after=(Stage.TRAIN,), version=4),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sonyc_contract.files import sha256_hex
 from sonyc_trainer.errors import DatasetError
 from sonyc_trainer.study import DatasetSettings
 
@@ -111,6 +112,22 @@ def check_files(source: Path, paths: Iterable[Path]) -> None:
     """
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise DatasetError(f"{source}: {_some('audio file', missing)} not there; download or unpack the rest")
+
+
+def audio_below(folder: Path) -> list[Path]:
+    """List the audio files in a folder and all below it, hidden ones left out, in the order of their paths."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+
+
+def files_digest(files: Iterable[Path]) -> str:
+    """Give a digest of names, sizes and times of files, by which one sees whether they are still the same."""
+    statuses = ((str(path), path.stat()) for path in files)
+    listed = [(name, status.st_size, status.st_mtime_ns) for name, status in statuses]
+    return sha256_hex(repr(listed).encode())
 
 
 def check_class_names(settings: DatasetSettings, known: Iterable[str], mapped: Iterable[str]) -> None:

@@ -49,8 +49,11 @@ def distil(job: DistillationJob) -> Embedding:
         mixer = Mixer(sounds, job.settings.mixtures, n_frames=job.n_frames, floor=job.spec.frontend.floor, rng=rng)
         view = TeacherView(job, sounds, is_training)
         student = _student(job, view, mixer.draw(_N_FOR_PRUNING))
-        lesson = draw_lesson(job, view, mixer)
-        _Learner(job, view, student).learn(lesson, sounds, np.flatnonzero(~is_training))
+        curve = CurveFile(job.curve)
+        for number in range(job.settings.rounds):
+            lesson = draw_lesson(job, view, mixer)
+            learner = _Learner(job, view, student, first_epoch=1 + number * job.settings.epochs)
+            learner.learn(lesson, sounds, np.flatnonzero(~is_training), curve)
         student = with_last_layer_refitted(student, view, sounds, is_training)
         representative = lesson.heard[:_N_REPRESENTATIVE].astype(np.float32)[..., np.newaxis]
         ranging = representative[:_N_FOR_RANGES]
@@ -88,12 +91,13 @@ def read_sounds(
 
 
 class _Learner:
-    """The student, eight classes and none on top of it, and one compiled step."""
+    """The student in one round, eight classes and none on top of it, and one compiled step."""
 
-    def __init__(self, job: DistillationJob, view: TeacherView, student: Any) -> None:
+    def __init__(self, job: DistillationJob, view: TeacherView, student: Any, *, first_epoch: int) -> None:
         import tensorflow as tf
 
         self._tf, self._job, self._view, self._student = tf, job, view, student
+        self._first_epoch = first_epoch
         settings = job.settings
         self._head = tf.keras.Sequential([tf.keras.layers.Dense(N_CLASSES)])
         self._head.build((None, job.spec.n_dimensions))
@@ -108,15 +112,14 @@ class _Learner:
         self._step = tf.function(self._trace_step, reduce_retracing=True)
         self._infer = tf.function(lambda batch: student(batch, training=False), reduce_retracing=True)
 
-    def learn(self, lesson: Lesson, sounds: Sounds, validation: Indices) -> None:
+    def learn(self, lesson: Lesson, sounds: Sounds, validation: Indices, curve: CurveFile) -> None:
         """Go through the lesson as often as the settings say."""
-        curve = CurveFile(self._job.curve)
-        rng = np.random.default_rng(self._job.seed)
-        for epoch in range(self._job.settings.epochs):
+        rng = np.random.default_rng((self._job.seed, self._first_epoch))
+        for epoch in range(self._first_epoch, self._first_epoch + self._job.settings.epochs):
             losses = [float(self._step(*batch)) for batch in self._batches(lesson, rng)]
             if not np.isfinite(losses).all():
-                raise TrainingError(f"the loss of epoch {epoch + 1} is {losses[-1]}: lower learning_rate")
-            curve.add(Epoch(epoch + 1, float(np.mean(losses)), *self._validate(sounds, validation)))
+                raise TrainingError(f"the loss of epoch {epoch} is {losses[-1]}: lower learning_rate")
+            curve.add(Epoch(epoch, float(np.mean(losses)), *self._validate(sounds, validation)))
 
     def _batches(self, lesson: Lesson, rng: np.random.Generator) -> Iterator[tuple[FloatArray, ...]]:
         order = rng.permutation(len(lesson.wanted))

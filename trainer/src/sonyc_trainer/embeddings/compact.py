@@ -70,7 +70,7 @@ class CompactEmbedding:
         if settings.distil:
             sounds = self._sounds(settings.distil, stage_folder / "frames" / "sounds", context)
             job = DistillationJob(self.spec, settings.distil, teacher, self.study.seed, frames, curve, log, sounds)
-            embedding = _followed(distil, job, settings.distil.epochs, context)
+            embedding = _followed(distil, job, settings.distil.rounds * settings.distil.epochs, context)
         else:
             own = TrainingJob(self.spec, settings, self.study.labels, self.study.seed, frames, curve, log)
             embedding = _followed(train_compact, own, settings.epochs, context)

@@ -16,7 +16,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import EmbeddingSpec
 from sonyc_trainer.context import StageContext
 from sonyc_trainer.cutting import TrimPlan, trimmed
-from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES
+from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES, audio_below
 from sonyc_trainer.embeddings.compact_frames import FRAMES_FILE, frames_of
 from sonyc_trainer.errors import TrainingError
 from sonyc_trainer.shards import Shard, make_shards, read_rows, run_missing, whole_folder, write_rows
@@ -50,11 +50,7 @@ def find_sounds(folder: Path, *, at_most: int, seed: int) -> list[Path]:
     Raises:
         TrainingError: there are none.
     """
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+    files = audio_below(folder)
     if not files:
         known = ", ".join(sorted(AUDIO_SUFFIXES))
         raise TrainingError(f"[pretrain.distil] sounds: {folder} holds no audio file ({known})")

@@ -17,7 +17,7 @@ from sonyc_contract.levels import Level
 from sonyc_contract.recognise import Probabilities, Recogniser
 from sonyc_contract.stored import read_sidecar
 from sonyc_trainer.context import StageContext
-from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES
+from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES, audio_below
 from sonyc_trainer.errors import AlarmError
 from sonyc_trainer.execution import run_shards, sharded
 from sonyc_trainer.quiet import NOWHERE, output_to
@@ -217,7 +217,7 @@ def _joined(parts: Sequence[Sequence[Heard]], sources: Sequence[str]) -> tuple[H
 def _audio_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise AlarmError(f"{folder} is not a folder: --audio names one that holds recordings of background")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    found = audio_below(folder)
     if not found:
         raise AlarmError(f"{folder} holds no audio: files ending in {', '.join(sorted(AUDIO_SUFFIXES))} are looked for")
     return found

@@ -11,6 +11,7 @@ from sonyc_contract.audio import FloatArray, read_audio
 from sonyc_contract.errors import AudioError
 from sonyc_contract.levels import Level
 from sonyc_trainer.context import StageContext
+from sonyc_trainer.datasets.listing import AUDIO_SUFFIXES, audio_below
 from sonyc_trainer.errors import PlanError
 from sonyc_trainer.execution import run_shards
 from sonyc_trainer.planning.codings import Coding, level_codings
@@ -20,8 +21,6 @@ SAMPLED_RATES_HZ: Final = (16_000, 24_000, 48_000)
 
 MAX_FILES: Final = 24
 """Files that a piece is taken from, evenly over all; 33 codings of 24 pieces take a minute on two cores."""
-
-_ENDINGS: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".w64", ".caf"})
 
 FileCosts = tuple[str, list[tuple[int, float]], str]
 """File, bytes and seconds per coding, and why it could not be read, if it could not."""
@@ -101,8 +100,8 @@ def _middle(samples: FloatArray, rate_hz: int) -> FloatArray:
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise PlanError(f"{folder} is not a folder: --audio names one that holds recordings")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file())
+    found = audio_below(folder)
     if not found:
-        raise PlanError(f"{folder} holds no audio: files ending in {', '.join(sorted(_ENDINGS))} are looked for")
+        raise PlanError(f"{folder} holds no audio: files ending in {', '.join(sorted(AUDIO_SUFFIXES))} are looked for")
     chosen = np.linspace(0, len(found) - 1, min(len(found), MAX_FILES)).round().astype(int)
     return [found[index] for index in chosen]

@@ -150,14 +150,16 @@ class DistilSettings(Settings):
     """How many of the teacher's channels are kept."""
     n_last: int = Field(default=384, ge=8, le=1024)
     """Channels that are kept of its last layer."""
+    rounds: int = Field(default=2, ge=1, le=100)
+    """How often mixtures are drawn and learned from; the learning rate begins anew in each."""
     n_mixtures: int = Field(default=65_536, ge=1)
-    """Windows that the teacher hears."""
+    """Windows that the teacher hears in a round."""
     epochs: int = Field(default=6, ge=1, le=1_000)
-    """How often the student hears each of them."""
+    """How often the student hears each of them in its round."""
     batch_size: int = Field(default=64, ge=1)
     """Windows per step."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    """Its peak: it rises over the first 200 steps and falls along a cosine to 0."""
+    """Its peak: in a round it rises over the first 200 steps and falls along a cosine to 0."""
     weight_decay: float = Field(default=1e-4, ge=0, le=1)
     """Of AdamW."""
     view_weight: float = Field(default=4.0, ge=0, le=1_000)
