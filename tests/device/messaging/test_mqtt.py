@@ -51,7 +51,7 @@ def test_loss_of_the_broker_is_told(mosquitto: Mosquitto) -> None:
     link = messenger(mosquitto.port).connect(events.put)
     mosquitto.stop()
     assert isinstance(events.get(timeout=10), Lost)
-    with pytest.raises(MessengerError, match="not sent"):
+    with pytest.raises(MessengerError, match="not sent: connection lost"):
         link.send("t", b"")
     link.close()
 

@@ -151,6 +151,8 @@ class _PahoLink:
         from paho.mqtt.enums import MQTTErrorCode
 
         info = self._client.publish(topic, payload, qos=_QOS, retain=retain)
+        if info.rc in {MQTTErrorCode.MQTT_ERR_NO_CONN, MQTTErrorCode.MQTT_ERR_CONN_LOST}:
+            raise MessengerError("not sent: connection lost")
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise MessengerError(f"not sent: {info.rc.name}")
         return info.mid
